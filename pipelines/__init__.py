@@ -1,0 +1,1 @@
+"""What we do, in which order: Ray Data DAGs, config, the command line."""
