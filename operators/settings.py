@@ -5,8 +5,13 @@ from dataclasses import field
 from typing import Any
 
 
-def setting(default: Any, doc: str) -> Any:
-    """Declare a dataclass field with a default and a one-line description (with its unit, where it has one)."""
+def setting(default: Any, doc: str, *, identity: bool = True) -> Any:
+    """Declare a dataclass field with a default and a one-line description (with its unit, where it has one).
+
+    `identity=False` marks a field that decides only where or how fast a run goes (copies, timeouts, addresses), never what
+    comes out: it stays out of the artifact's fingerprint, so it may change between a run and its resumption.
+    """
+    metadata = {"doc": doc, "identity": identity}
     if isinstance(default, list | dict):
-        return field(default_factory=lambda: copy.deepcopy(default), metadata={"doc": doc})
-    return field(default=default, metadata={"doc": doc})
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -46,7 +46,10 @@ REQUESTS = pa.schema(
         ("document_id", pa.string()),
         ("chunk_index", pa.int32()),
         ("style", pa.string()),
-        ("text", pa.large_string()),  # the rewrite; null until `Rephrase` has run. The document where style is "original"
+        (
+            "text",
+            pa.large_string(),
+        ),  # the rewrite; null until `Rephrase` has run. The document where style is "original"
         ("source_text", pa.large_string()),
         ("source_tokens", pa.int32()),
         ("metadata", pa.large_string()),

@@ -1,0 +1,35 @@
+# make quickstart   rephrase real text with a demonstration model on this machine's processor
+# make test         everything that must hold before a push
+
+PYTHON ?= python3
+UV := uv==0.13.8
+TORCH := $(shell grep '^torch==' requirements-cpu.txt)
+PIP_INSTALL := .venv/bin/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile
+INSTALLED := .venv/installed
+
+.PHONY: quickstart test install
+
+quickstart: install
+	.venv/bin/gristmill run rephrase --config configs/rephrase/quickstart.yaml
+
+test: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest -q
+
+install: $(INSTALLED)
+
+# --no-compile: byte code of 90,000 files would take longer than everything else; Python makes what it needs at the first import.
+# PyTorch keeps its CPU builds in an index of its own. Where pip is not configured to see them, uv knows that index by itself.
+$(INSTALLED): requirements-cpu.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "gristmill needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 2; }
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	@echo "installing $$(grep -c == requirements-cpu.txt) pinned packages into .venv (3 GB on disk, about two minutes) ..."
+	@$(PIP_INSTALL) $(TORCH) 2>/dev/null || \
+		{ echo "pip's own sources have no $(TORCH): taking it from PyTorch's index of CPU builds"; \
+		$(PIP_INSTALL) $(UV) && .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --torch-backend=cpu $(TORCH); }
+	@$(PIP_INSTALL) -r requirements-cpu.txt
+	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,57 @@
+"""Connect to a Ray cluster, or start one on this machine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+def _setting(default, doc: str):
+    return field(default=default, metadata={"doc": doc, "identity": False})
+
+
+@dataclass
+class ClusterConfig:
+    """Where a pipeline runs."""
+
+    address: str | None = _setting(None, "address of a Ray cluster to join (auto, HOST:PORT); null starts one here")
+    cpus: int | None = _setting(None, "logical CPUs of the cluster started here; null: this machine's, at least 2")
+    object_store_mb: int | None = _setting(None, "object store of the cluster started here in MiB; null: Ray's default")
+
+
+@contextmanager
+def session(config: ClusterConfig) -> Iterator[None]:
+    """Hold a connection to Ray. One that is already there is used and left open."""
+    _settle_environment()
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if config.address:
+        ray.init(address=config.address, log_to_driver=True, logging_level=logging.WARNING)
+    else:
+        ray.init(
+            num_cpus=config.cpus or max(2, os.cpu_count() or 2),
+            object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
+            include_dashboard=False,
+            log_to_driver=True,
+            logging_level=logging.WARNING,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _settle_environment() -> None:
+    """Quiet Ray before it is imported; what the user has set stays."""
+    quiet = {
+        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # the pipelines show their own progress
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DATA_LOG_LEVEL": "WARNING",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keep CUDA_VISIBLE_DEVICES as it is in actors without a GPU
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)

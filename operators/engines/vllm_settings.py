@@ -1,0 +1,66 @@
+"""Which vLLM settings are taken where the user gave none."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+KV_CACHE_SHARE = 0.25  # of the memory that is free, on a machine without a GPU
+MOST_KV_CACHE = 4 << 30  # bytes
+NUMA_NODES = Path("/sys/devices/system/node")
+
+
+def quieten() -> None:
+    """Keep vLLM's banners and the usage report back; errors are still told. To be called before vLLM is imported."""
+    for name, value in {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore::FutureWarning",
+        # A forked child is never unpickled, so a lifeline would not reach it.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def with_defaults(arguments: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:
+    """Return vLLM's engine arguments with ours under them; sets environment variables for the processes to come."""
+    defaults: dict[str, Any] = {"disable_log_stats": True, "use_tqdm_on_load": False}
+    if _ranks(arguments) > 1:
+        # Inside a Ray actor vLLM would take its Ray executor, whose placement group outlives the engine.
+        defaults["distributed_executor_backend"] = "mp"
+    if on_cpu:
+        defaults |= _cpu_defaults(arguments)
+    return defaults | arguments
+
+
+def _cpu_defaults(arguments: dict[str, Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {
+        "enforce_eager": True,  # compiling took 10 to 20 s more and gave no more tokens per second
+        "block_size": 32,  # vLLM's 128 would let short prompts share no prefix at all
+        # Rewinding a request's seed between the pieces of its prompt exists on CUDA only; here it kills the engine.
+        "enable_chunked_prefill": False,
+    }
+    if not os.environ.get("VLLM_CPU_KVCACHE_SPACE") and "gpu_memory_utilization" not in arguments:
+        import psutil
+
+        defaults["kv_cache_memory_bytes"] = min(MOST_KV_CACHE, int(psutil.virtual_memory().available * KV_CACHE_SHARE))
+    _share_the_processor(arguments)
+    return defaults
+
+
+def _share_the_processor(arguments: dict[str, Any]) -> None:
+    """Let the threads wait without spinning and float, and spare the worker process.
+
+    vLLM would pin every engine of a machine to the same cores, and spinning threads lose most of their throughput
+    where another process wants a core. OMP_NUM_THREADS bounds the cores (Ray sets it to the num_cpus of the actor). On
+    several NUMA nodes, or where the user binds, vLLM's own way stays: only there is its pinning worth a process.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    one_node = len(list(NUMA_NODES.glob("node[0-9]*"))) <= 1
+    chosen = "VLLM_CPU_OMP_THREADS_BIND" in os.environ or "distributed_executor_backend" in arguments
+    if one_node and not chosen and _ranks(arguments) == 1:
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+
+
+def _ranks(arguments: dict[str, Any]) -> int:
+    return (arguments.get("tensor_parallel_size") or 1) * (arguments.get("pipeline_parallel_size") or 1)

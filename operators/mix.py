@@ -1,0 +1,79 @@
+"""Real and synthetic text in the proportion that was asked for."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.errors import BadRequest
+from operators.settings import setting
+from operators.table import ORIGINAL, living, reject, rewrites
+
+
+@dataclass
+class MixConfig:
+    """How much real text stands beside the rewrites. WRAP, arXiv:2401.16380, section 3: 1:1 and combined 1:2."""
+
+    real: float = setting(1.0, "parts of real text (whole documents, style=original); 0 for synthetic text only")
+    synthetic: float = setting(1.0, "parts of synthetic text, all styles together")
+    by: str = setting("tokens", "what a part counts: tokens or rows")
+    seed: int = setting(0, "seed of the choice among the rows of the side that has too many")
+
+
+class Mix:
+    """Drop the surplus of the side that has too many rows, so that real : synthetic is as asked.
+
+    Reads the rows of whole work orders. The surplus leaves with stage `mix`, reason `surplus`; the scarce side is kept
+    whole. Which rows go is drawn from their ids and the seed, so the same order always gives the same choice. The row on
+    the border stays with the probability of the part of it that still fits: over many orders the proportion is met
+    exactly in expectation, whatever the lengths.
+    """
+
+    def __init__(self, config: MixConfig):
+        if config.by not in ("tokens", "rows"):
+            raise BadRequest(f"mix.by is {config.by!r}. It may be tokens or rows.")
+        if config.real < 0 or config.synthetic < 0 or config.real + config.synthetic == 0:
+            raise BadRequest(
+                f"mix.real={config.real} and mix.synthetic={config.synthetic}: parts are 0 or more, and not both are 0."
+            )
+        self.config = config
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        synthetic = rewrites(table)
+        real = living(table) & ~synthetic
+        size = self._sizes(table)
+        # What one part holds, by the scarcer side: the other side must not exceed its parts of that.
+        parts = [(mask, share) for mask, share in ((real, self.config.real), (synthetic, self.config.synthetic))]
+        part = min((size[mask].sum() / share for mask, share in parts if share > 0), default=0.0)
+        ids = table["id"].to_pylist()
+        surplus = [row for mask, share in parts for row in self._surplus(np.flatnonzero(mask), size, part * share, ids)]
+        return reject(table, "mix", {int(row): ("surplus", self._detail()) for row in surplus})
+
+    def _sizes(self, table: pa.Table) -> np.ndarray:
+        if self.config.by == "rows":
+            return np.ones(len(table))
+        tokens = pc.if_else(pc.equal(table["style"], ORIGINAL), table["source_tokens"], table["completion_tokens"])
+        return pc.fill_null(tokens, 0).to_numpy(zero_copy_only=False).astype(float)
+
+    def _surplus(self, rows: np.ndarray, size: np.ndarray, allowed: float, ids: list[str]) -> list[int]:
+        draws = {row: self._draw(ids[row], "order") for row in rows}
+        leaving, taken = [], 0.0
+        for row in sorted(rows, key=draws.__getitem__):
+            room = allowed - taken
+            fits = size[row] <= room + 1e-9
+            if fits or (room > 0 and self._draw(ids[row], "border") * size[row] < room):
+                taken += size[row]
+            else:
+                leaving.append(row)
+                taken += max(room, 0.0)
+        return leaving
+
+    def _draw(self, row_id: str, purpose: str) -> float:
+        """Draw a number in [0, 1) that only the seed and the row decide."""
+        digest = blake2b(f"{self.config.seed}\0{purpose}\0{row_id}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) / 2**64
+
+    def _detail(self) -> str:
+        return f"real : synthetic is {self.config.real:g} : {self.config.synthetic:g} by {self.config.by}"

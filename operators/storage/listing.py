@@ -1,0 +1,158 @@
+"""From paths, folders and globs to files, and from files to splits. Only names and sizes are looked at."""
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Collection, Iterator
+from glob import has_magic
+from itertools import takewhile
+
+from operators.errors import BadRequest
+from operators.storage.base import InputConfig, InputFile, Split
+from operators.storage.compression import bare_name, packing
+from operators.storage.filesystem import StorageConfig, local_path, open_filesystem, storage_errors
+from operators.storage.formats import FORMATS, guess, known_endings, require_format
+
+ARTIFACT = "/_gristmill/"  # marks an artifact of ours, whose documents are in data/*.parquet
+
+
+def list_input(config: InputConfig, storage: StorageConfig) -> list[InputFile]:
+    """List the files of an input, sorted by name. Raises BadRequest where there is nothing that can be read."""
+    _require(config)
+    paths = config.path if isinstance(config.path, list | tuple) else [config.path]
+    found = {}  # address -> (name, bytes); a file that two paths name is read once
+    for path in map(str, paths):
+        for name, url, size in _find(path, config.format, storage):
+            found.setdefault(url, (name, size))
+    names = _unique({url: _printable(name) for url, (name, _) in found.items()})
+    files = [InputFile(names[url], url, size, config.format or guess(url)) for url, (_, size) in found.items()]
+    return sorted(files, key=lambda file: file.name)
+
+
+def split_input(files: list[InputFile], config: InputConfig) -> list[Split]:
+    """Cut files into splits of `split_mb`, from their sizes alone. A file that cannot be cut is one split."""
+    splits = []
+    for file in files:
+        end = max(file.bytes, 1)
+        whole = packing(file.name) or not FORMATS[file.format].divisible
+        step = end if whole else config.split_mb * 2**20
+        splits += [Split(file, begin, min(begin + step, end)) for begin in range(0, end, step)]
+    return splits
+
+
+def _require(config: InputConfig) -> None:
+    if not config.path:
+        raise BadRequest("no input was given. Set input.path to a file, a folder, a glob or a list of them.")
+    if config.format is not None:
+        require_format(config.format)
+    if config.on_error not in ("reject", "fail"):
+        raise BadRequest(f"input.on_error is {config.on_error!r}. There are: reject, fail.")
+    if not config.split_mb >= 1:
+        raise BadRequest(f"input.split_mb is a size in MiB, at least 1; {config.split_mb!r} was given.")
+
+
+def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, int]]:
+    """Yield (name, address, bytes) of the files of one path."""
+    try:
+        root, files, named = _listed(path, storage)
+    except storage_errors() as error:
+        raise BadRequest(f"cannot read {path}: {error}") from error
+    for name in _readable(path, list(files) if named else _visible(files), format):
+        yield name, f"{root}{name}", files[name]
+
+
+def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, int], bool]:
+    """Return the address of a path's root with a slash at its end, bytes by name, and whether it is one named file."""
+    filesystem, place = open_filesystem(path, storage)
+    scheme = "" if local_path(path) else path.partition("://")[0] + "://"
+    try:
+        entry = filesystem.info(place)
+    except FileNotFoundError:
+        if not has_magic(place):
+            raise BadRequest(f"nothing is at {path}. Relative paths begin at {os.getcwd()}.") from None
+        matches = filesystem.glob(place, detail=True)
+        if not matches:
+            raise BadRequest(f"no file matches {path}. Is it quoted? Relative paths begin at {os.getcwd()}.") from None
+        root = place[: re.search(r"[*?\[]", place).start()].rpartition("/")[0]
+        return f"{scheme}{root}/", _sizes(matches, root), False
+    if entry["type"] == "file":
+        root = place.rpartition("/")[0]
+        return f"{scheme}{root}/", _sizes({place: entry}, root), True
+    root = place.rstrip("/")
+    files = _walk(root) if local_path(path) else _sizes(filesystem.find(root, detail=True), root)
+    return f"{scheme}{root}/", files, False
+
+
+def _sizes(entries: dict[str, dict], root: str) -> dict[str, int]:
+    return {name[len(root) + 1 :]: entry["size"] or 0 for name, entry in entries.items() if entry["type"] == "file"}
+
+
+def _walk(root: str) -> dict[str, int]:
+    """List a local folder. Links are followed, but no folder is listed twice."""
+
+    def fail(error: OSError):
+        raise error
+
+    files, seen = {}, set()
+    for folder, folders, names in os.walk(root or "/", onerror=fail, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                entry = os.stat(path)
+            except FileNotFoundError:  # a link to nowhere: reading it will say so
+                files[path[len(root) + 1 :]] = 0
+                continue
+            if stat.S_ISREG(entry.st_mode):
+                files[path[len(root) + 1 :]] = entry.st_size
+    return files
+
+
+def _visible(names: Collection[str]) -> list[str]:
+    """Keep the names that are documents: not hidden, and of an artifact its data alone."""
+    artifacts = {f"/{name}".partition(ARTIFACT)[0] for name in names if ARTIFACT in f"/{name}"}
+    visible = (name for name in names if not any(part.startswith((".", "_")) for part in name.split("/")))
+    return [name for name in visible if _is_data(f"/{name}", artifacts)]
+
+
+def _is_data(name: str, artifacts: set[str]) -> bool:
+    for root in artifacts:
+        if name.startswith(f"{root}/"):
+            return name.startswith(f"{root}/data/") and name.endswith(".parquet")
+    return True
+
+
+def _readable(path: str, names: list[str], format: str | None) -> list[str]:
+    """Keep the names that a format reads. A format that is asked for reads any name, unless some have its endings."""
+    if not names:
+        raise BadRequest(f"no file is in {path} (names that begin with . or _ do not count).")
+    if format is None:
+        readable = [name for name in names if guess(name)]
+    else:
+        readable = [name for name in names if bare_name(name).endswith(FORMATS[format].endings)] or names
+    if not readable:
+        there = Counter(os.path.splitext(name)[1] or "no ending" for name in names).most_common(8)
+        raise BadRequest(
+            f"no name in {path} tells a format: the endings are {', '.join(f'{ending} ({n})' for ending, n in there)}; "
+            f"known are {known_endings()}. Set input.format to one of: {', '.join(FORMATS)}."
+        )
+    return readable
+
+
+def _unique(names: dict[str, str]) -> dict[str, str]:
+    """Return names by address; where two inputs share one, all are named from the folder that holds all of them."""
+    if len(set(names.values())) == len(names):
+        return names
+    first, last = min(names).split("/"), max(names).split("/")  # what these share, all share
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return {url: _printable(url.split("/", shared)[shared]) for url in names}
+
+
+def _printable(name: str) -> str:
+    """Return a file's name as text, whatever bytes it has on the disk."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")

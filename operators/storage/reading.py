@@ -1,0 +1,143 @@
+"""From a split to pieces of documents, the same ones at every reading."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from operators.errors import BadRequest
+from operators.storage.base import (
+    END,
+    PIECE_BYTES,
+    CorruptFile,
+    Damage,
+    Format,
+    InputConfig,
+    InputFile,
+    Piece,
+    Record,
+    Row,
+    Split,
+    WrongFormat,
+)
+from operators.storage.filesystem import StorageConfig, open_reading
+from operators.storage.formats import FORMATS
+from operators.table import DOCUMENTS
+
+STAGE = "read"
+ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones make pieces too
+SAMPLED_FILES = 32
+
+UNREADABLE = (FileNotFoundError, PermissionError)  # what is the file's fault, not that of a storage that may come back
+
+
+def check_input(files: list[InputFile], config: InputConfig, storage: StorageConfig) -> None:
+    """Look into the first file that can be read. Raises BadRequest for a missing column or a wrong format."""
+    wrong = None
+    for file in files[:SAMPLED_FILES]:
+        try:
+            with open_reading(file.url, storage) as handle:
+                if FORMATS[file.format](Split(file, 0, max(file.bytes, 1)), config).check(handle):
+                    return
+        except UNREADABLE:
+            continue
+        except WrongFormat as error:
+            wrong = wrong or f"{file.url}, read as {file.format}, {error}"
+    if wrong:
+        raise BadRequest(f"{wrong}. Set input.format to one of: {', '.join(FORMATS)}.")
+
+
+def read_documents(
+    split: Split,
+    config: InputConfig,
+    storage: StorageConfig,
+    done: Sequence[tuple[int, int]] = (),
+    piece_bytes: int = PIECE_BYTES,
+) -> Iterator[Piece]:
+    """Yield the pieces of a split that are not done yet, in order.
+
+    The pieces of a split tile [0, END): a piece begins where the one before it ended. It gathers documents up to about
+    `piece_bytes` bytes of text; its borders depend on the file and the config alone. `done` holds sorted intervals of
+    positions; what lies inside of them is passed over without being decoded. A record without a text is a row with
+    stage "read" and a reason. Raises CorruptFile for a broken file where `config.on_error` is "fail". Errors of the
+    storage pass through.
+    """
+    finished = _merged(done)
+    reader = FORMATS[split.file.format](split, config)
+    with closing(_records(reader, split, storage)) as records:
+        for begin, end, gathered in _gathered(records, piece_bytes):
+            if not _inside(begin, end, finished):
+                yield Piece(begin, end, _table(gathered, reader, split.file, config))
+
+
+def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[Record]:
+    try:
+        handle = open_reading(split.file.url, storage)
+    except UNREADABLE as error:
+        if split.begin == 0:
+            yield Record(0, 0, Damage("unreadable_file", str(error)))
+        return
+    with handle:
+        yield from reader.records(handle)
+
+
+def _gathered(records: Iterable[Record], piece_bytes: int) -> Iterator[tuple[int, int, list[Record]]]:
+    """Group records into (begin, end, records). Without records there is one group: it too can be recorded as done."""
+    begin, gathered, weight = 0, [], 0
+    for record in records:
+        if gathered and weight + record.weight > piece_bytes:
+            yield begin, record.position, gathered
+            begin, gathered, weight = record.position, [], 0
+        gathered.append(record)
+        weight += record.weight + ROW_BYTES
+    yield begin, END, gathered
+
+
+def _table(records: list[Record], reader: Format, file: InputFile, config: InputConfig) -> pa.Table:
+    rows = [_finished(record, reader, file, config) for record in records]
+    ids, texts, metadata, reasons, details = zip(*rows, strict=True) if rows else [()] * 5
+    columns = {
+        "document_id": ids,
+        "text": texts,
+        "metadata": metadata,
+        "source_file": [file.name] * len(rows),
+        "position": [record.position for record in records],
+        "stage": [reason and STAGE for reason in reasons],
+        "reason": reasons,
+        "detail": details,
+    }
+    return pa.table({name: pa.array(values, DOCUMENTS.field(name).type) for name, values in columns.items()}, DOCUMENTS)
+
+
+def _finished(record: Record, reader: Format, file: InputFile, config: InputConfig) -> Row:
+    """Return the row of a record, with an id."""
+    if isinstance(record.payload, Damage):
+        reason, detail, id = record.payload
+        if config.on_error == "fail":
+            raise CorruptFile(f"{file.url} is broken ({reason}): {detail}. input.on_error=reject goes on without it.")
+        return Row(id or file.name, reason=reason, detail=detail)
+    row = record.payload if isinstance(record.payload, Row) else reader.row(record.payload)
+    return row if row.id else row._replace(id=made_id(file.name, record.position, row.text))
+
+
+def made_id(name: str, position: int, text: str | None) -> str:
+    """Make the id of a document that has none, from its place and its text: 32 hexadecimal digits."""
+    return blake2b(f"{name}\0{position}\0{text or ''}".encode(), digest_size=16).hexdigest()
+
+
+def _merged(done: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join intervals that touch."""
+    merged = []
+    for begin, end in done:
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def _inside(begin: int, end: int, intervals: list[tuple[int, int]]) -> bool:
+    at = bisect_right(intervals, (begin, END)) - 1
+    return at >= 0 and intervals[at][0] <= begin and end <= intervals[at][1]

@@ -1,0 +1,108 @@
+"""Count tokens: a model's own tokenizer, an approximate one where the model's is not known, and a quick guess per word."""
+
+import re
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Split
+
+from operators.errors import BadRequest
+
+FILE = "tokenizer.json"
+
+# About one token of the usual vocabularies of 32,000 to 150,000 entries: up to 6 letters of a script with capitals, with the
+# space before them; otherwise a letter (a Chinese character, a Korean syllable) or a mark, a digit, a sign, a run of white space.
+APPROXIMATE_TOKEN = r" ?[\p{Latin}\p{Greek}\p{Cyrillic}]{1,6}|[^\s]|\s+(?=\s\S)|\s+"
+
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """Load a tokenizer that counts: it neither cuts nor pads, whatever its file says.
+
+    `name` is a folder with a tokenizer.json, such a file, or a model of the Hugging Face hub (from the local cache alone
+    where HF_HUB_OFFLINE is set). Raises BadRequest if there is none, or if it cannot be read.
+    """
+    path = _find(name)
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no error class of its own
+        raise BadRequest(f"{path} is not a tokenizer file: {error}. Give a folder that holds a {FILE}.") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def approximate_tokenizer() -> Tokenizer:
+    """Build a tokenizer for models whose own is out of reach: its counts are approximate, for most models a little high.
+
+    It has no vocabulary: each piece of APPROXIMATE_TOKEN counts as one token. Against a byte-level BPE of 32,000 entries
+    it counts about 15% more on English; for scripts that a model's vocabulary leaves out it may count too few.
+    """
+    tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
+    tokenizer.pre_tokenizer = Split(Regex(APPROXIMATE_TOKEN), behavior="isolated")
+    return tokenizer
+
+
+def count_tokens(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
+    """Count the tokens of each text alone, without special tokens."""
+    return [len(encoding) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+class WordCosts(dict):
+    """How many tokens a word may cost: a guess that is made once per word, without encoding it.
+
+    1 for each run of letters or sign that the vocabulary knows, 1 + bytes / 5 for the others. It depends on the word
+    alone, so that what is built on it does not depend on what was seen before. Keys are words without white space.
+    """
+
+    CAPACITY = 1 << 18  # words kept, about 30 MB
+    LONGEST = 32  # characters; longer words do not come back
+
+    def __init__(self, tokenizer: Tokenizer):
+        tokens = tokenizer.decode_batch([[token] for token in range(tokenizer.get_vocab_size())])
+        self.known = {token.strip().lower() for token in tokens}
+
+    def __missing__(self, word: str) -> float:
+        word_itself = word.lower()
+        if word_itself in self.known:
+            cost = 1.0
+        else:
+            parts = WORD.findall(word_itself)
+            cost = sum([1 if part in self.known else 1 + len(part.encode()) / 5 for part in parts])
+        if len(word) <= self.LONGEST:
+            if len(self) >= self.CAPACITY:
+                self.clear()
+            self[word] = cost
+        return cost
+
+    def of(self, text: str) -> float:
+        """Guess the tokens of a text as the sum over its words."""
+        return sum(map(self.__getitem__, text.split()))
+
+
+def _find(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / FILE).is_file():
+            return path / FILE
+        raise BadRequest(f"the folder {name} holds no {FILE}. Give a model folder that has one, or another tokenizer.")
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or name.endswith(".json"):
+        raise BadRequest(f"no tokenizer at {name}. Give a {FILE}, a folder that holds one, or a model name of the hub.")
+    return _download(name)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(hf_hub_download(name, FILE))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:  # OSError: not cached while offline, or no connection
+        raise BadRequest(
+            f"no tokenizer named {name}: there is no such folder, and the hub gave none ({type(error).__name__}). "
+            f"Give a folder that holds a {FILE}, or a model name of the hub that this machine can reach."
+        ) from error

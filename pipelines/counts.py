@@ -1,0 +1,67 @@
+"""Counts of what happened, in a form that adds up: nested dictionaries with numbers at the leaves."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.table import ORIGINAL
+
+Counts = dict[str, Any]
+
+
+def add_counts(*counts: Counts) -> Counts:
+    """Add nested counts leaf by leaf."""
+    total: Counts = {}
+    for one in counts:
+        for key, value in one.items():
+            if isinstance(value, dict):
+                total[key] = add_counts(total.get(key, {}), value)
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def count_rows(rows: pa.Table) -> Counts:
+    """Count the rows of finished orders: kept by style, rejected by style, stage and reason, repaired, and tokens."""
+    kept = rows.filter(pc.is_null(rows["reason"]))
+    left = rows.filter(pc.is_valid(rows["reason"]))
+    real = kept.filter(pc.equal(kept["style"], ORIGINAL))
+    counts = {
+        "documents": _documents(rows),
+        "kept": _tally(kept["style"]),
+        "rejected": {},
+        "repaired": _tally_words(rows["repaired"]) if "repaired" in rows.column_names else {},
+        "tokens": {
+            "real": _sum(real["source_tokens"]),
+            "prompt": _sum(rows["prompt_tokens"]),
+            "cached": _sum(rows["cached_tokens"]),
+            "completion": _sum(rows["completion_tokens"]),
+            "synthetic": _sum(kept["completion_tokens"]),
+        },
+    }
+    for style, stage, reason in zip(*(left[c].to_pylist() for c in ("style", "stage", "reason")), strict=True):
+        bucket = counts["rejected"].setdefault(style or "document", {})
+        bucket[f"{stage}/{reason}"] = bucket.get(f"{stage}/{reason}", 0) + 1
+    return counts
+
+
+def _documents(rows: pa.Table) -> int:
+    """Count the documents that begin in these rows: their first chunk, or the record that could not be read."""
+    first = pc.fill_null(pc.equal(rows["chunk_index"], 0), False)
+    broken = pc.is_null(rows["style"])
+    begins = rows.filter(pc.or_(first, broken)).select(["source_file", "position"])
+    return len(begins.group_by(["source_file", "position"]).aggregate([]))
+
+
+def _tally(column: pa.ChunkedArray) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in column.value_counts().to_pylist()}
+
+
+def _tally_words(column: pa.ChunkedArray) -> dict[str, int]:
+    words = [word for cell in column.drop_null().to_pylist() for word in cell.split(",")]
+    return {word: words.count(word) for word in dict.fromkeys(words)}
+
+
+def _sum(column: pa.ChunkedArray) -> int:
+    return pc.sum(column).as_py() or 0

@@ -1,0 +1,94 @@
+"""Async operators beside their engines: a pool of Ray actors, each with one engine and many orders in flight."""
+
+import asyncio
+import math
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+from ray.data import ActorPoolStrategy, Dataset
+
+from cluster.resources import gpus
+from operators.engines import EngineConfig, build_engine
+from operators.engines.base import Engine
+from pipelines.counts import add_counts
+from pipelines.order import from_block
+from pipelines.progress import Report
+
+REPORT_EVERY_S = 1.0
+ORDERS_IN_FLIGHT = (
+    48  # calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats
+)
+
+
+class BesideEngine:
+    """One actor of the pool: builds an engine, hands it to an operator and runs every order through it.
+
+    A slow request delays only its own order: the other orders in the actor keep the engine's seats filled.
+    """
+
+    def __init__(self, operator: Callable[[Engine], Any], engine: EngineConfig, report: Report):
+        self.engine = build_engine(engine)
+        self.operator, self.report = operator(self.engine), report
+        self.name = uuid.uuid4().hex
+        self.starting: asyncio.Task | None = None
+        self.began = self.last = 0.0
+
+    async def __call__(self, block: pa.Table) -> AsyncIterator[pa.Table]:
+        if self.starting is None:
+            self.starting = asyncio.ensure_future(self._start())
+        await asyncio.shield(self.starting)
+        for order in from_block(block):
+            rows = await self.operator(order.rows)
+            self.last = time.time()
+            self._report()
+            yield order.with_rows(rows).to_block()
+
+    async def _start(self) -> None:
+        await self.engine.start()
+        self.began = self.last = time.time()
+        self.reporting = asyncio.ensure_future(self._report_regularly())
+
+    async def _report_regularly(self) -> None:
+        while True:
+            self._report()
+            await asyncio.sleep(REPORT_EVERY_S)
+
+    def _report(self) -> None:
+        sums = add_counts(*(asdict(progress) for progress in self.operator.progress().values()))
+        self.report.engine(self.name, sums | {"began": self.began, "last": self.last})
+
+
+def on_engines(
+    orders: Dataset, operator: Callable[[Engine], Any], engine: EngineConfig, cpus: float, report: Report
+) -> Dataset:
+    """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
+    return orders.map_batches(
+        BesideEngine,
+        fn_constructor_args=(operator, engine, report),
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=cpus / 2,  # it waits more than it works; and a stage that asks for as much as the one before is fused with it
+        num_gpus=_gpus_per_copy(engine) if gpus() else 0,
+        compute=ActorPoolStrategy(
+            **_size(engine),
+            max_concurrent_calls_per_actor=ORDERS_IN_FLIGHT,
+            max_tasks_in_flight_per_actor=math.ceil(1.75 * ORDERS_IN_FLIGHT),  # below it, Ray's pool never grows
+        ),
+    )
+
+
+def _size(engine: EngineConfig) -> dict[str, int]:
+    if engine.max_copies:
+        return {"min_size": engine.copies, "max_size": engine.max_copies}
+    return {"size": engine.copies}
+
+
+def _gpus_per_copy(engine: EngineConfig) -> int:
+    if engine.vllm:
+        return engine.vllm.get("tensor_parallel_size", 1) * engine.vllm.get("pipeline_parallel_size", 1)
+    return 1 if engine.transformers else 0

@@ -1,0 +1,116 @@
+"""Work orders: how rows travel through Ray Data.
+
+An order is the unit of work: the requests of consecutive documents of one split (a range of one input file), cut in the
+same way whatever the cluster looks like. In Ray Data one order is one row, and one block holds one order, so nothing that
+Ray does with blocks (splitting, merging, retrying, reordering) can tear an order apart or move its borders.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from operators.storage.base import END
+
+REQUESTS = 64  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
+START = 0  # where every split begins; it ends at END
+
+Place = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there
+Span = tuple[Place, Place]  # from a place up to, not including, another
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows of one split between two places."""
+
+    split: str
+    span: Span
+    rows: pa.Table
+
+    def to_block(self) -> pa.Table:
+        """Make it one row of a Ray Data block; the rows are nested, not copied."""
+        columns = [column.combine_chunks() for column in self.rows.columns]
+        nested = pa.StructArray.from_arrays(columns, fields=list(self.rows.schema))
+        (begin, begin_chunk), (end, end_chunk) = self.span
+        return pa.table(
+            {
+                "split": [self.split],
+                "begin": [begin],
+                "begin_chunk": [begin_chunk],
+                "end": [end],
+                "end_chunk": [end_chunk],
+                "rows": pa.LargeListArray.from_arrays([0, len(self.rows)], nested),
+            }
+        )
+
+    def with_rows(self, rows: pa.Table) -> "Order":
+        return Order(self.split, self.span, rows)
+
+
+def from_block(block: pa.Table) -> Iterator[Order]:
+    """Give the orders of a Ray Data block, normally one."""
+    for index in range(len(block)):
+        row = block.slice(index, 1)
+        split, begin, begin_chunk, end, end_chunk = (row[name][0].as_py() for name in block.column_names[:5])
+        rows = pa.Table.from_struct_array(row["rows"].combine_chunks().flatten())
+        yield Order(split, ((begin, begin_chunk), (end, end_chunk)), rows)
+
+
+def cut(split: str, begin: int, end: int, requests: pa.Table, whole_documents: bool) -> Iterator[Order]:
+    """Cut the requests of the documents between two positions into orders of about REQUESTS requests.
+
+    Borders fall between chunks, never between the styles of one; with `whole_documents` only between documents.
+    """
+    places = _places(requests)
+    first = np.flatnonzero(np.r_[True, (places[1:] != places[:-1]).any(axis=1)]) if len(requests) else np.array([], int)
+    if whole_documents:
+        first = first[np.r_[True, np.diff(places[first, 0]) != 0]] if len(first) else first
+    starts = [0] if len(requests) else []
+    for border in first:
+        if starts and border - starts[-1] >= REQUESTS:
+            starts.append(int(border))
+    borders = [(begin, 0), *((int(places[s, 0]), int(places[s, 1])) for s in starts[1:]), (end, 0)]
+    for start, stop, span in zip(starts or [0], [*starts[1:], len(requests)], _pairs(borders), strict=True):
+        yield Order(split, span, requests.slice(start, stop - start))
+
+
+def _places(requests: pa.Table) -> np.ndarray:
+    """Position and chunk index of each row: int64 (rows, 2). Whole documents stand with their first chunk."""
+    chunk = requests["chunk_index"].fill_null(0).to_numpy().astype(np.int64)
+    return np.stack([requests["position"].to_numpy(), chunk], axis=1)
+
+
+def _pairs(borders: list[Place]) -> list[Span]:
+    return list(itertools.pairwise(borders))
+
+
+class Spans:
+    """A set of places, kept as sorted spans that do not touch."""
+
+    def __init__(self, spans: list[Span] = ()):
+        self.spans: list[Span] = []
+        for begin, end in sorted((tuple(b), tuple(e)) for b, e in spans):
+            if self.spans and begin <= self.spans[-1][1]:
+                self.spans[-1] = (self.spans[-1][0], max(end, self.spans[-1][1]))
+            else:
+                self.spans.append((begin, end))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole split is in the set."""
+        return self.spans == [((START, 0), (END, 0))]
+
+    def covers(self, span: Span) -> bool:
+        return any(begin <= span[0] and span[1] <= end for begin, end in self.spans)
+
+    def positions(self) -> list[tuple[int, int]]:
+        """Give the ranges of positions whose documents are in the set with all their chunks."""
+        ranges = [(begin if chunk == 0 else begin + 1, end) for (begin, chunk), (end, _) in self.spans]
+        return [(begin, end) for begin, end in ranges if begin < end]
+
+    def holds(self, requests: pa.Table) -> np.ndarray:
+        """Tell which rows lie in the set: bool (rows,)."""
+        places = [tuple(place) for place in _places(requests).tolist()]
+        return np.array([any(b <= place < e for b, e in self.spans) for place in places], dtype=bool)

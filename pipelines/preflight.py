@@ -1,0 +1,100 @@
+"""What is checked before anything is spent: prompts, engine, context, input, output."""
+
+from dataclasses import dataclass
+
+from operators.engines import chosen
+from operators.engines.context import check_vllm_arguments, model_facts
+from operators.errors import BadRequest
+from operators.faithful import check_encoder
+from operators.mix import Mix
+from operators.prompts import load_prompt
+from operators.storage.base import InputFile
+from operators.storage.filesystem import Place
+from operators.storage.listing import list_input
+from operators.storage.reading import check_input
+from operators.tokenizer import approximate_tokenizer, load_tokenizer
+from pipelines.rephrase import RephraseJob
+
+
+@dataclass
+class Checked:
+    """What the checks found out: the input files, the place of the artifact, and what the user should know."""
+
+    files: list[InputFile]
+    place: Place
+    prompts: dict[str, str]
+    warnings: list[str]
+
+
+def check(job: RephraseJob) -> Checked:
+    """Check a job and settle what it left open (the tokenizer that counts). Raises BadRequest."""
+    warnings: list[str] = []
+    prompts = {prompt.name: prompt for prompt in map(load_prompt, _styles(job))}
+    Mix(job.mix)
+    context = _check_engine(job, warnings)
+    _check_sizes(job, prompts, context)
+    check_encoder(job.faithful)
+    if job.output.path is None:
+        raise BadRequest("output.path is not given: a folder or s3://BUCKET/PREFIX, for example output.path=runs/first")
+    files = list_input(job.input, job.storage)
+    check_input(files, job.input, job.storage)
+    place = Place(job.output.path, job.storage)
+    place.check_writable()
+    _warn_of_surplus(job, warnings)
+    return Checked(files, place, {style: prompt.identity for style, prompt in prompts.items()}, warnings)
+
+
+def _styles(job: RephraseJob) -> list[str]:
+    if not job.styles:
+        raise BadRequest(
+            "styles is empty. Name at least one, for example styles=[medium,qa]; `gristmill list` has them."
+        )
+    twice = {style for style in job.styles if job.styles.count(style) > 1}
+    if twice:
+        raise BadRequest(f"styles names {', '.join(sorted(twice))} twice.")
+    return job.styles
+
+
+def _check_engine(job: RephraseJob, warnings: list[str]) -> int | None:
+    """Check the engine's block, choose the counting tokenizer and give the model's context in tokens, if it is known."""
+    name = chosen(job.engine)
+    if name == "openai":
+        if job.chunk.tokenizer is None:
+            warnings.append(
+                "chunk.tokenizer is not given, so an approximate counter measures chunks. "
+                "Name the endpoint's tokenizer (a folder or a hub name) for exact limits."
+            )
+        return job.engine.openai.context_tokens
+    arguments = job.engine.vllm if name == "vllm" else vars(job.engine.transformers)
+    if name == "vllm":
+        check_vllm_arguments(arguments)
+    facts = model_facts(arguments["model"])
+    job.chunk.tokenizer = job.chunk.tokenizer or arguments.get("tokenizer") or arguments["model"]
+    return arguments.get("max_model_len") or facts.context_tokens
+
+
+def _check_sizes(job: RephraseJob, prompts: dict, context: int | None) -> None:
+    """Raise BadRequest if a chunk, its prompt and the rewrite cannot fit the model's context."""
+    tokenizer = load_tokenizer(job.chunk.tokenizer) if job.chunk.tokenizer else approximate_tokenizer()
+    for style, prompt in prompts.items():
+        frame = prompt.messages("", system=job.system, order=job.prompt_order)
+        around = sum(len(tokenizer.encode(message["content"]).ids) + 8 for message in frame)
+        answer = job.max_tokens or prompt.max_tokens
+        carried = job.context_characters // 3 if job.carry_context else 0
+        needed = around + job.chunk.max_tokens + carried + answer
+        if context is not None and needed > context:
+            raise BadRequest(
+                f"style {style!r} does not fit the model: chunk.max_tokens={job.chunk.max_tokens} + prompt {around} "
+                f"+ answer {answer}{f' + carried context {carried}' if carried else ''} = {needed} tokens, "
+                f"and the context is {context}. "
+                "Lower chunk.max_tokens or max_tokens, or take a model with a longer context."
+            )
+
+
+def _warn_of_surplus(job: RephraseJob, warnings: list[str]) -> None:
+    share = job.mix.synthetic / job.mix.real if job.mix.real else None
+    if share and job.mix.by == "tokens" and share < 0.75 * len(job.styles):
+        warnings.append(
+            f"{len(job.styles)} styles give up to {len(job.styles)} tokens of rewrites for one of real text, and mix keeps "
+            f"{share:g}: the surplus goes to rejected/. mix.synthetic={len(job.styles) * job.mix.real:g} keeps it."
+        )

@@ -1,0 +1,118 @@
+"""What a run shows while it goes: one live panel on a terminal, plain lines elsewhere."""
+
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from pipelines.counts import Counts, add_counts
+
+LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
+
+
+class Scoreboard:
+    """Collects what all processes of a run report. Lives in a Ray actor; who reports does not wait for it."""
+
+    def __init__(self):
+        self.counts: Counts = {}
+        self.engines: dict[str, dict] = {}
+
+    def add(self, counts: Counts) -> None:
+        """Add counts to those that are there."""
+        self.counts = add_counts(self.counts, counts)
+
+    def engine(self, name: str, state: dict) -> None:
+        """Take the latest state of an engine: its requests and tokens so far, and when it began and last answered."""
+        self.engines[name] = state
+
+    def read(self) -> Counts:
+        """Give all counts; those of all engines together stand under `engine`."""
+        states = list(self.engines.values())
+        sums = add_counts(*({k: v for k, v in state.items() if k not in ("began", "last")} for state in states))
+        began, last = (pick((s[key] for s in states), default=0.0) for pick, key in ((min, "began"), (max, "last")))
+        return self.counts | {"engine": sums | {"seconds": last - began}}
+
+
+class Report:
+    """What workers are handed to reach the scoreboard."""
+
+    def __init__(self, board):
+        self.board = board
+
+    def add(self, counts: Counts) -> None:
+        self.board.add.remote(counts)
+
+    def engine(self, name: str, state: dict) -> None:
+        self.board.engine.remote(name, state)
+
+
+@dataclass
+class Pace:
+    """Turns counts read at intervals into rates and an estimate of the time left."""
+
+    resumed: int = 0  # requests settled by earlier runs
+    began: float = field(default_factory=time.monotonic)
+    marks: list[tuple[float, int, int, int]] = field(default_factory=list)
+
+    def line(self, counts: Counts) -> str:
+        read, engine, done = (counts.get(key, {}) for key in ("read", "engine", "settled"))
+        requests, tokens_in, tokens_out = (engine.get(key, 0) for key in ("done", "prompt_tokens", "completion_tokens"))
+        now = time.monotonic()
+        self.marks = [mark for mark in self.marks if now - mark[0] < 15] + [(now, requests, tokens_in, tokens_out)]
+        seconds = max(now - self.marks[0][0], 1e-9) if len(self.marks) > 1 else max(now - self.began, 1e-9)
+        first = self.marks[0] if len(self.marks) > 1 else (0, 0, 0, 0)
+        rate = (requests - first[1]) / seconds
+        total = _expected(read)
+        fields = [
+            f"{requests + self.resumed:,}" + (f" of ~{total + self.resumed:,.0f}" if total else "") + " requests",
+            f"{engine.get('in_flight', 0):,} in flight",
+            f"tokens/s {(tokens_in - first[2]) / seconds:,.0f} in {(tokens_out - first[3]) / seconds:,.0f} out",
+            f"rows {done.get('kept', 0):,} kept {done.get('rejected', 0):,} rejected",
+            f"ETA {_clock((total - requests) / rate) if total and rate > 0 else '-'}",
+        ]
+        return f"{_clock(now - self.began)}  " + " | ".join(fields)
+
+
+def _expected(read: Counts) -> float | None:
+    """Estimate all requests of the run from the part of the input that has been read."""
+    share = read.get("bytes", 0) / read["of_bytes"] if read.get("of_bytes") else 0
+    return read.get("requests", 0) / min(share, 1.0) if share > 0 else None
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+class Watch:
+    """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts."""
+
+    def __init__(self, read, resumed: int = 0, stream=None):
+        self.read, self.pace = read, Pace(resumed)
+        self.stream = stream or sys.stderr
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stopped.set()
+        self.thread.join(timeout=5)
+
+    def _show(self) -> None:
+        if self.stream.isatty():
+            self._show_live()
+        else:
+            while not self.stopped.wait(LINE_EVERY_S):
+                print(self.pace.line(self.read()), file=self.stream, flush=True)
+
+    def _show_live(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(file=self.stream), auto_refresh=False, transient=True) as live:
+            while not self.stopped.wait(LIVE_EVERY_S):
+                live.update(self.pace.line(self.read()), refresh=True)

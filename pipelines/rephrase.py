@@ -1,0 +1,100 @@
+"""Rephrase web documents in several styles and mix the rewrites with the real text.
+
+Source: WRAP, arXiv:2401.16380; successors' prompts and filters by the files under operators/prompts and operators/clean.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import pyarrow as pa
+
+from cluster.session import ClusterConfig
+from operators.chunk import ChunkConfig
+from operators.clean import Clean, CleanConfig
+from operators.engines import EngineConfig
+from operators.faithful import Faithful, FaithfulConfig
+from operators.fan_out import FanOut
+from operators.mix import Mix, MixConfig
+from operators.prompts import load_prompt
+from operators.rephrase import Rephrase, RephraseConfig
+from operators.settings import setting
+from operators.stitch import Stitch
+from operators.storage.base import InputConfig
+from operators.storage.filesystem import Place, StorageConfig
+from pipelines.order import REQUESTS, from_block
+from pipelines.progress import Report
+
+
+@dataclass
+class OutputConfig:
+    """Where the artifact goes."""
+
+    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+    rows_per_part: int = setting(
+        1024, "rows that are committed together; a crash loses the work on fewer", identity=False
+    )
+
+
+@dataclass
+class RephraseJob(RephraseConfig):
+    """Everything `gristmill run rephrase` can be told."""
+
+    stitch: bool = setting(False, "join the rewrites of a document's chunks into one row per style")
+    input: InputConfig = field(default_factory=InputConfig)
+    chunk: ChunkConfig = field(default_factory=ChunkConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    faithful: FaithfulConfig = field(default_factory=FaithfulConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+    @property
+    def whole_documents(self) -> bool:
+        """Whether all chunks of a document must stay together."""
+        return self.stitch or self.carry_context
+
+
+class Refine:
+    """What is done to rewrites once they are there: clean -> faithful -> stitch -> mix."""
+
+    def __init__(self, job: RephraseJob):
+        prompts = {prompt.name: prompt for prompt in map(load_prompt, job.styles)}
+        stitch = [Stitch()] if job.stitch else []
+        self.operators = [Clean(job.clean, prompts), Faithful(job.faithful), *stitch, Mix(job.mix)]
+
+    def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
+        for order in from_block(block):
+            rows = order.rows
+            for operator in self.operators:
+                rows = operator(rows)
+            yield order.with_rows(rows).to_block()
+
+
+def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -> None:
+    """Stream documents through the mill: read, chunk, fan out -> rephrase -> clean, check, stitch, mix -> write."""
+    import ray.data
+    from ray.data import ActorPoolStrategy
+
+    from cluster.resources import cpu_share
+    from pipelines.engines import on_engines
+    from pipelines.reading import ReadOrders
+    from pipelines.writer import ArtifactSink
+
+    share = cpu_share(stages=4)
+    stage = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True, "num_cpus": share}
+    shortest = {prompt.name: prompt.min_source_tokens for prompt in map(load_prompt, job.styles)}
+    read = ReadOrders(
+        job.input, job.storage, job.chunk, FanOut(shortest, job.mix.real > 0), job.whole_documents, report
+    )
+
+    splits = ray.data.from_items(work, override_num_blocks=min(len(work), 4096))
+    splits.context.target_max_block_size = 1  # one order, one block (see pipelines.order)
+    orders = splits.map_batches(read.__call__, **stage)
+    rewrites = on_engines(orders, partial(Rephrase, job), job.engine, share, report)
+    rows = rewrites.map_batches(
+        Refine, fn_constructor_args=(job,), compute=ActorPoolStrategy(min_size=1, max_size=8), **stage
+    )
+    rows.write_datasink(ArtifactSink(place, max(1, job.output.rows_per_part // REQUESTS), report))

@@ -1,0 +1,117 @@
+"""One run of a streaming pipeline, from checked config to finished artifact."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cluster.session import session
+from operators.engines.base import EngineFailure
+from operators.errors import BadRequest
+from operators.storage.base import Split
+from operators.storage.listing import split_input
+from pipelines.config import identity, resolved
+from pipelines.ledger import Ledger
+from pipelines.order import Spans
+from pipelines.preflight import Checked, check
+from pipelines.progress import Report, Scoreboard, Watch
+from pipelines.rephrase import RephraseJob, rephrase
+from pipelines.summary import card, show, speed
+
+SUMMARY = "_gristmill/summary.json"
+
+
+class RunFailed(RuntimeError):
+    """The run could not go on; what is committed stays, and the same command goes on from there."""
+
+
+class Interrupted(RuntimeError):
+    """The run was stopped by a signal and can be resumed."""
+
+
+def run_rephrase(job: RephraseJob, say=print) -> None:
+    """Run or resume a rephrase job. Raises BadRequest, RunFailed or Interrupted."""
+    began = time.monotonic()
+    checked = check(job)
+    for warning in checked.warnings:
+        say(f"note: {warning}")
+    ledger = Ledger(checked.place)
+    ledger.open(identity(job) | {"prompts": checked.prompts}, resolved(job))
+    splits = split_input(checked.files, job.input)
+    if not _left(splits, ledger.done(), job):
+        say(f"{checked.place.url} is complete: nothing is left to do.")
+        show(ledger.counts(), checked.place.url, time.monotonic() - began)
+        return
+    _stream(job, checked, ledger, splits, say)
+    ledger.reload()
+    left = _left(splits, ledger.done(), job)
+    if left:
+        raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
+    _finish(checked, ledger)
+    show(ledger.counts(), checked.place.url, time.monotonic() - began)
+
+
+def _left(splits: list[Split], done: dict[str, Spans], job: RephraseJob) -> list[dict]:
+    from pipelines.reading import split_rows
+
+    return split_rows(splits, done, job.input.limit)
+
+
+def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Split], say) -> None:
+    """Run the DAG over what is left, showing progress."""
+    work = _left(splits, ledger.done(), job)
+    settled = ledger.counts()
+    if settled:
+        say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {checked.place.url}")
+    with session(job.cluster), _resumable(checked.place.url), _failures_explained():
+        import ray
+
+        board = ray.remote(Scoreboard).options(num_cpus=0).remote()
+        board.add.remote({"read": {"of_bytes": _bytes(work)}})
+        with Watch(lambda: ray.get(board.read.remote())):
+            rephrase(job, work, checked.place, Report(board))
+        say(speed(ray.get(board.read.remote())["engine"]))
+
+
+def _bytes(work: list[dict]) -> int:
+    splits = [Split(**item["split"]) for row in work for item in json.loads(row["work"])]
+    return sum(split.end - split.begin for split in splits)
+
+
+def _finish(checked: Checked, ledger: Ledger) -> None:
+    counts = ledger.counts()
+    checked.place.publish(SUMMARY, json.dumps(counts, indent=1).encode())
+    checked.place.publish("README.md", card(counts, checked.place.url.rsplit("/", 1)[-1]).encode())
+
+
+@contextmanager
+def _resumable(place: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into Interrupted."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"stopped. What is finished is in {place}; the same command resumes.") from error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _failures_explained() -> Iterator[None]:
+    """Bring the error that matters out of the layers that Ray wraps around it."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        cause = _root(error)
+        if isinstance(cause, EngineFailure | BadRequest):
+            raise RunFailed(str(cause)) from error
+        raise RunFailed(f"{type(cause).__name__}: {cause}\nThe same command resumes.") from error
+
+
+def _root(error: BaseException) -> BaseException:
+    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = cause
+    return error

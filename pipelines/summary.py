@@ -1,0 +1,89 @@
+"""What a run leaves for people: the table at its end and the dataset card in the artifact."""
+
+from pipelines.counts import Counts
+
+CARD = """---
+configs:
+- config_name: default
+  data_files: data/*.parquet
+- config_name: rejected
+  data_files: rejected/*.parquet
+tags: [synthetic, rephrased, gristmill]
+---
+# {title}
+
+Real and rephrased text, made with `gristmill run rephrase`.
+
+| what | |
+|---|---|
+{facts}
+
+{tables}
+
+Columns of `data/`: `id`, `document_id`, `chunk_index`, `style` (`original` is real text, whole documents), `text`,
+`source_text` (what a rewrite was made from), `model`, `prompt_tokens`, `completion_tokens`, `finish_reason`, `similarity`
+(cosine of sentence embeddings, null where not computed), `metadata` (the input's other columns as JSON).
+`rejected/` holds every row that left, with `stage`, `reason` and `detail`. `_gristmill/` holds the records of the run.
+"""
+
+
+def kept_and_rejected(counts: Counts) -> list[tuple[str, int, int, str]]:
+    """Give a row for each style: kept, rejected, and the reasons with their counts, the most frequent first."""
+    kept, rejected = counts.get("kept", {}), counts.get("rejected", {})
+    rows = []
+    for style in sorted(kept.keys() | rejected.keys(), key=lambda name: (name in ("document", "original"), name)):
+        reasons = sorted(rejected.get(style, {}).items(), key=lambda item: -item[1])
+        words = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+        rows.append((style, kept.get(style, 0), sum(count for _, count in reasons), words))
+    return rows
+
+
+def facts(counts: Counts) -> list[tuple[str, str]]:
+    """Give the totals that matter, as words."""
+    tokens = counts.get("tokens", {})
+    repaired = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.get("repaired", {}).items()))
+    cached = tokens.get("cached", 0) / tokens["prompt"] if tokens.get("prompt") else 0
+    return [
+        ("documents read", f"{counts.get('documents', 0):,}"),
+        ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
+        (
+            "tokens paid",
+            f"{tokens.get('prompt', 0):,} prompt ({cached:.0%} from the cache), {tokens.get('completion', 0):,} completion",
+        ),
+        ("repaired", repaired or "none"),
+    ]
+
+
+def speed(engine: Counts) -> str:
+    """Say how fast the engines went, from their start to their last answer."""
+    seconds = engine.get("seconds") or float("nan")
+    rates = {name: engine.get(f"{name}_tokens", 0) / seconds for name in ("prompt", "completion")}
+    words = f"{rates['prompt']:,.0f} tokens/s in, {rates['completion']:,.0f} tokens/s out"
+    return f"engines: {engine.get('done', 0):,} requests in {seconds:,.1f} s, {words}"
+
+
+def card(counts: Counts, title: str) -> str:
+    """Write the artifact's README.md: a dataset card with YAML front matter."""
+    rows = [
+        f"| {style} | {kept:,} | {left:,} | {reasons} |" for style, kept, left, reasons in kept_and_rejected(counts)
+    ]
+    head = ["| style | kept | rejected | why |", "|---|---:|---:|---|"]
+    return CARD.format(
+        title=title,
+        facts="\n".join(f"| {name} | {value} |" for name, value in facts(counts)),
+        tables="\n".join(head + rows),
+    )
+
+
+def show(counts: Counts, where: str, seconds: float) -> None:
+    """Print the summary at the end of a run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("style", "kept", "rejected", "why", title=f"{where} · {seconds:,.0f} s")
+    for style, kept, left, reasons in kept_and_rejected(counts):
+        table.add_row(style, f"{kept:,}", f"{left:,}", reasons)
+    console.print(table)
+    for name, value in facts(counts):
+        console.print(f"{name}: {value}", highlight=False)

@@ -1,0 +1,37 @@
+"""Settings that hold for the whole test run: a small, quiet Ray, and no look-ups on a model hub."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.update(
+    {
+        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+    }
+)
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real corpora beside the repository; they are not part of it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real corpora (shared/data beside the repository) are not on this machine")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    """One small Ray for the whole run."""
+    from cluster.session import ClusterConfig, session
+
+    with session(ClusterConfig(cpus=2, object_store_mb=150)):
+        yield

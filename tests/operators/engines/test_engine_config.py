@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+
+from operators.engines import EngineConfig, build_engine, chosen
+from operators.engines.openai import OpenAIConfig
+from operators.engines.transformers import TransformersConfig
+from operators.errors import BadRequest
+
+SERVER = OpenAIConfig(base_url="http://localhost:8000/v1", model="m")
+
+
+def test_the_filled_block_chooses_the_engine():
+    engine = build_engine(EngineConfig(openai=SERVER))
+    assert (chosen(EngineConfig(openai=SERVER)), engine.model, engine.seats) == ("openai", "m", 64)
+    assert chosen(EngineConfig(vllm={})) == "vllm"
+    assert chosen(EngineConfig(transformers=TransformersConfig())) == "transformers"
+
+
+def test_no_block_or_two_are_refused_by_name():
+    with pytest.raises(BadRequest, match=r"no engine block given; fill exactly one of engine\.vllm, engine\.openai"):
+        chosen(EngineConfig())
+    with pytest.raises(BadRequest, match=r"engine\.vllm and engine\.openai given"):
+        chosen(EngineConfig(vllm={"model": "m"}, openai=SERVER))
+
+
+def test_configs_and_engines_are_made_without_their_libraries():
+    code = (
+        "import sys; import operators.engines as e;"
+        "e.build_engine(e.EngineConfig(openai=e.OpenAIConfig(base_url='http://h/v1', model='m')));"
+        "print([name for name in ('aiohttp', 'torch', 'transformers', 'vllm', 'ray') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,64 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = ("torch", "ray", "vllm", "transformers", "sentence_transformers", "trafilatura", "s3fs", "aiohttp")
+
+
+def gristmill(*words, **options):
+    command = [sys.executable, "-m", "pipelines", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["run", "rephrase", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    script = (
+        "import sys; sys.argv = ['gristmill', *{words!r}]\n"
+        "from pipelines.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('HEAVY', [name for name in {heavy!r} if name in sys.modules])"
+    ).format(words=words, heavy=HEAVY)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert "HEAVY []" in run.stdout, run.stdout[-300:] + run.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"]])
+def test_help_and_list_answer_in_half_a_second(words):
+    def seconds():
+        began = time.perf_counter()
+        assert gristmill(*words).returncode == 0
+        return time.perf_counter() - began
+
+    # The best of a few tries: the promise is about the program, not about what else the machine is doing.
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_the_list_names_pipelines_engines_and_prompts():
+    out = gristmill("list").stdout
+    assert all(word in out for word in ("rephrase", "vllm", "openai", "transformers", "medium", "diverse_qa"))
+
+
+def test_help_explains_every_setting_with_examples():
+    out = gristmill("run", "rephrase", "--help").stdout
+    assert all(
+        word in out for word in ("input.path", "chunk.max_tokens", "engine.openai.base_url", "Examples", "mix.real")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stlyes=[qa]"], "Did you mean styles"),
+        (["styles=[poem]", "input.path=x"], "no prompt named 'poem'"),
+        (["styles=[qa]", "input.path=/no/such/place"], "engine"),
+        (["--config", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_a_bad_request_is_answered_with_advice_and_code_2(words, said):
+    run = gristmill("run", "rephrase", *words)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,78 @@
+import itertools
+
+import pyarrow as pa
+import pytest
+
+from operators.table import REQUESTS
+from operators.storage.base import END
+from pipelines.order import REQUESTS as SIZE
+from pipelines.order import Order, Spans, cut, from_block
+from tests.rows import table
+
+
+def requests(*documents: tuple[int, int], styles=("qa", "easy")) -> pa.Table:
+    """Requests of documents given as (position, number of chunks)."""
+    return table(
+        REQUESTS,
+        [
+            {"position": position, "chunk_index": chunk, "style": style, "document_id": str(position)}
+            for position, chunks in documents
+            for chunk in range(chunks)
+            for style in styles
+        ],
+    )
+
+
+def test_an_order_survives_the_way_through_a_block():
+    order = Order("a:0-9", ((0, 0), (END, 0)), requests((0, 2), (5, 1)))
+    (back,) = from_block(order.to_block())
+    assert back == order
+
+
+def test_an_empty_order_survives_too():
+    order = Order("a:0-9", ((0, 0), (END, 0)), REQUESTS.empty_table())
+    (back,) = from_block(order.to_block())
+    assert back == order
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_orders_tile_the_piece_and_lose_no_row(whole):
+    rows = requests((3, 100), (40, 1), (41, 70), (90, 5))
+    orders = list(cut("s", 3, END, rows, whole))
+    assert pa.concat_tables([order.rows for order in orders]).equals(rows)
+    assert orders[0].span[0] == (3, 0)
+    assert orders[-1].span[1] == (END, 0)
+    assert all(a.span[1] == b.span[0] for a, b in itertools.pairwise(orders))
+    assert len(orders) > 1
+
+
+def test_a_border_never_falls_between_the_styles_of_a_chunk():
+    for order in cut("s", 0, END, requests((0, 500), styles=("a", "b", "c")), False):
+        assert len(order.rows) % 3 == 0
+        assert len(order.rows) < SIZE + 3
+
+
+def test_whole_documents_stay_in_one_order():
+    orders = list(cut("s", 0, END, requests((0, 500), (1, 500)), True))
+    assert [len(order.rows) for order in orders] == [1000, 1000]
+
+
+def test_a_piece_without_documents_is_still_an_order():
+    (order,) = cut("s", 0, END, REQUESTS.empty_table(), False)
+    assert order.span == ((0, 0), (END, 0))
+
+
+def test_spans_merge_and_know_when_all_is_done():
+    spans = Spans([((5, 2), (9, 0)), ((0, 0), (5, 2)), ((20, 0), (END, 0))])
+    assert not spans.complete
+    assert spans.spans == [((0, 0), (9, 0)), ((20, 0), (END, 0))]
+    assert Spans([*spans.spans, ((9, 0), (20, 0))]).complete
+
+
+def test_a_document_that_is_done_in_part_is_not_skipped():
+    assert Spans([((0, 0), (5, 2)), ((7, 1), (9, 0))]).positions() == [(0, 5), (8, 9)]
+
+
+def test_rows_that_are_done_are_known_one_by_one():
+    rows = requests((0, 1), (5, 3), styles=("qa",))
+    assert Spans([((0, 0), (5, 2))]).holds(rows).tolist() == [True, True, True, False]
