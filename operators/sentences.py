@@ -27,7 +27,7 @@ ABBREVIATIONS = frozenset(
     "no nos nr núm vol vols fig figs eq eqs sec ch chap art abb tab bd hrsg ed eds pp cf vs viz approx ca al str рис "
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split()
 )
-LONGEST_ABBREVIATION = 10  # characters with an opening quote before and the space behind
+LOOK_BACK = 16  # characters that hold any abbreviation with a quote before it and the space behind it
 OPENING = frozenset("「『（《〈【〔“‘«([{")
 
 
@@ -68,10 +68,10 @@ def finer(text: str, level: int) -> tuple[list[str], int]:
 
 def _goes_on(text: str, start: int, end: int) -> bool:
     """Whether text[start:end], a sentence for ICU, ends with a dot that ends nothing."""
-    words = text[max(start, end - LONGEST_ABBREVIATION) : end].split()
-    if not words or len(words[-1]) > LONGEST_ABBREVIATION or words[-1][-1] != ".":
+    words = text[max(start, end - LOOK_BACK) : end].split()
+    word = words[-1] if words else ""
+    if not word.endswith("."):
         return False
-    word = words[-1]
     if word.lstrip("([\"'“„«")[:-1].lower() in ABBREVIATIONS or INITIALS.fullmatch(word):
         return True
     return len(words) == 1 and ENUMERATOR.fullmatch(text, start, end) is not None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,8 +69,16 @@ def identity(config: Any) -> dict[str, Any]:
 
 
 def resolved(config: Any) -> dict:
-    """Give the whole config as plain values, as it is saved with the run. Secrets are not in configs, only their names."""
-    return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    """Give the whole config as plain values, as it is saved with the run; a password in an address is struck out."""
+    return _without_passwords(OmegaConf.to_container(OmegaConf.structured(config), resolve=True))
+
+
+def _without_passwords(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_passwords(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_passwords(item) for item in value]
+    return re.sub(r"(?<=://)[^/@\s]*@", "***@", value) if isinstance(value, str) else value
 
 
 def _load(file: str) -> Any:

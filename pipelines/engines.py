@@ -38,14 +38,15 @@ class BesideEngine:
         self.began = self.last = 0.0
 
     async def __call__(self, block: pa.Table) -> AsyncIterator[pa.Table]:
-        if self.starting is None:
-            self.starting = asyncio.ensure_future(self._start())
-        await asyncio.shield(self.starting)
-        for order in from_block(block):
-            rows = await self.operator(order.rows)
-            self.last = time.time()
-            self._report()
-            yield order.with_rows(rows).to_block()
+        with self.report.explaining():
+            if self.starting is None:
+                self.starting = asyncio.ensure_future(self._start())
+            await asyncio.shield(self.starting)
+            for order in from_block(block):
+                rows = await self.operator(order.rows)
+                self.last = time.time()
+                self._report()
+                yield order.with_rows(rows).to_block()
 
     async def _start(self) -> None:
         await self.engine.start()
@@ -72,7 +73,8 @@ def on_engines(
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        num_cpus=cpus / 2,  # it waits more than it works; and a stage that asks for as much as the one before is fused with it
+        num_cpus=cpus
+        / 2,  # it waits more than it works; and a stage that asks for as much as the one before is fused with it
         num_gpus=_gpus_per_copy(engine) if gpus() else 0,
         compute=ActorPoolStrategy(
             **_size(engine),

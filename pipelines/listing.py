@@ -1,7 +1,11 @@
 """What there is: the texts of `gristmill list` and of `--help`."""
 
+from typing import TYPE_CHECKING
+
 from operators.prompts import load_prompt, prompt_names
-from pipelines.config import Setting, describe
+
+if TYPE_CHECKING:
+    from pipelines.config import Setting
 
 PIPELINES = {"rephrase": "documents -> rewrites in several styles, checked and mixed with the real text (WRAP)"}
 ENGINES = {
@@ -28,13 +32,14 @@ def listing() -> str:
 
 def rephrase_help() -> str:
     """Explain every setting of the rephrase pipeline, with examples."""
+    from pipelines.config import describe
     from pipelines.rephrase import RephraseJob
 
     settings = {setting.key: _explain(setting) for setting in describe(RephraseJob)}
     return f"{EXAMPLES}\nSettings (KEY=VALUE, or a YAML file with the same keys):\n{_columns(settings)}\n"
 
 
-def _explain(setting: Setting) -> str:
+def _explain(setting: "Setting") -> str:
     return f"{setting.doc} [{'null' if setting.default is None else setting.default}]"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from operators.engines import chosen
+from operators.engines import build_engine, chosen
 from operators.engines.context import check_vllm_arguments, model_facts
 from operators.errors import BadRequest
 from operators.faithful import check_encoder
@@ -58,6 +58,7 @@ def _styles(job: RephraseJob) -> list[str]:
 def _check_engine(job: RephraseJob, warnings: list[str]) -> int | None:
     """Check the engine's block, choose the counting tokenizer and give the model's context in tokens, if it is known."""
     name = chosen(job.engine)
+    build_engine(job.engine)  # refuses settings that cannot work; nothing is loaded
     if name == "openai":
         if job.chunk.tokenizer is None:
             warnings.append(
@@ -80,7 +81,7 @@ def _check_sizes(job: RephraseJob, prompts: dict, context: int | None) -> None:
         frame = prompt.messages("", system=job.system, order=job.prompt_order)
         around = sum(len(tokenizer.encode(message["content"]).ids) + 8 for message in frame)
         answer = job.max_tokens or prompt.max_tokens
-        carried = job.context_characters // 3 if job.carry_context else 0
+        carried = job.context_tokens if job.carry_context else 0
         needed = around + job.chunk.max_tokens + carried + answer
         if context is not None and needed > context:
             raise BadRequest(

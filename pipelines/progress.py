@@ -3,8 +3,13 @@
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from operators.engines.base import EngineFailure
+from operators.errors import BadRequest
+from operators.storage.base import CorruptFile
 from pipelines.counts import Counts, add_counts
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
@@ -16,6 +21,7 @@ class Scoreboard:
     def __init__(self):
         self.counts: Counts = {}
         self.engines: dict[str, dict] = {}
+        self.failure: str | None = None
 
     def add(self, counts: Counts) -> None:
         """Add counts to those that are there."""
@@ -24,6 +30,13 @@ class Scoreboard:
     def engine(self, name: str, state: dict) -> None:
         """Take the latest state of an engine: its requests and tokens so far, and when it began and last answered."""
         self.engines[name] = state
+
+    def fail(self, message: str) -> None:
+        """Take down why the run cannot go on; the first to say so is right."""
+        self.failure = self.failure or message
+
+    def why(self) -> str | None:
+        return self.failure
 
     def read(self) -> Counts:
         """Give all counts; those of all engines together stand under `engine`."""
@@ -44,6 +57,17 @@ class Report:
 
     def engine(self, name: str, state: dict) -> None:
         self.board.engine.remote(name, state)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types."""
+        try:
+            yield
+        except (EngineFailure, BadRequest, CorruptFile) as error:
+            import ray
+
+            ray.get(self.board.fail.remote(str(error)))
+            raise
 
 
 @dataclass

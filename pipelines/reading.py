@@ -1,7 +1,7 @@
 """The first stage of every pipeline over documents: splits of input files become work orders."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 
@@ -49,15 +49,16 @@ class ReadOrders:
 
     def __call__(self, rows: pa.Table) -> Iterator[pa.Table]:
         chunk = Chunk(self.chunk, _tokenizer(self.chunk.tokenizer))
-        for row in rows["work"].to_pylist():
-            for split, done, piece in self._pieces(json.loads(row)):
+        with self.report.explaining():
+            work = (item for row in rows["work"].to_pylist() for item in json.loads(row))
+            for split, done, piece in self._pieces(work):
                 requests = self.fan_out(piece.documents, chunk(piece.documents))
                 for order in cut(split.key, piece.begin, piece.end, requests, self.whole_documents):
                     if rest := _rest(order, done):
                         self.report.add({"read": {"requests": int(rewrites(rest.rows).sum())}})
                         yield rest.to_block()
 
-    def _pieces(self, work: list[dict]) -> Iterator[tuple[Split, Spans, Piece]]:
+    def _pieces(self, work: Iterable[dict]) -> Iterator[tuple[Split, Spans, Piece]]:
         """Read splits one after the other, up to the limit; what lies behind it is settled as an empty piece."""
         left = self.input.limit
         for item in work:

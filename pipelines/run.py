@@ -3,12 +3,10 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cluster.session import session
-from operators.engines.base import EngineFailure
-from operators.errors import BadRequest
 from operators.storage.base import Split
 from operators.storage.listing import split_input
 from pipelines.config import identity, resolved
@@ -64,12 +62,12 @@ def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Spl
     settled = ledger.counts()
     if settled:
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {checked.place.url}")
-    with session(job.cluster), _resumable(checked.place.url), _failures_explained():
+    with session(job.cluster), _resumable(checked.place.url):
         import ray
 
         board = ray.remote(Scoreboard).options(num_cpus=0).remote()
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
-        with Watch(lambda: ray.get(board.read.remote())):
+        with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):
             rephrase(job, work, checked.place, Report(board))
         say(speed(ray.get(board.read.remote())["engine"]))
 
@@ -98,20 +96,11 @@ def _resumable(place: str) -> Iterator[None]:
 
 
 @contextmanager
-def _failures_explained() -> Iterator[None]:
-    """Bring the error that matters out of the layers that Ray wraps around it."""
+def _failures_explained(why: Callable[[], str | None]) -> Iterator[None]:
+    """Turn what Ray raises into RunFailed, with the message that a worker left for the user where there is one."""
     from ray.exceptions import RayError
 
     try:
         yield
     except RayError as error:
-        cause = _root(error)
-        if isinstance(cause, EngineFailure | BadRequest):
-            raise RunFailed(str(cause)) from error
-        raise RunFailed(f"{type(cause).__name__}: {cause}\nThe same command resumes.") from error
-
-
-def _root(error: BaseException) -> BaseException:
-    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = cause
-    return error
+        raise RunFailed(why() or f"{error}\nThe same command resumes.") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -98,9 +99,13 @@ class TransformersEngine:
         return await answer
 
     def _load(self) -> None:
+        # Threads that spin while they wait lose most of their throughput where another process wants a core.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         device = self.config.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer = AutoTokenizer.from_pretrained(self.model, padding_side="left")
         network = AutoModelForCausalLM.from_pretrained(self.model, dtype=self.config.dtype)

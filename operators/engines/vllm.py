@@ -10,7 +10,7 @@ from operators.engines.base import Completion, EngineFailure, Request
 from operators.engines.chat import prompt_tokens
 from operators.engines.context import ELSEWHERE, check_vllm_arguments
 from operators.engines.lifeline import Lifeline
-from operators.engines.vllm_settings import quieten, with_defaults
+from operators.engines.vllm_settings import lacks_avx2, quieten, with_defaults
 from operators.errors import BadRequest
 
 log = logging.getLogger(__name__)
@@ -197,26 +197,35 @@ def _build(arguments: dict[str, Any]):
     """Start vLLM's processes and load the model; blocks until the engine is ready."""
     quieten()
     try:
-        from vllm import AsyncEngineArgs
         from vllm.platforms import current_platform
+
+        if current_platform.is_cpu() and lacks_avx2():
+            raise ImportError("this processor has no AVX2")
+        from vllm import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
         from vllm.v1.executor import Executor
     except (ImportError, OSError) as error:
-        raise EngineFailure(f"vLLM cannot be imported here ({type(error).__name__}: {error}). {ELSEWHERE}") from error
+        raise EngineFailure(f"vLLM cannot run here ({type(error).__name__}: {error}). {ELSEWHERE}") from error
     try:
         settings = AsyncEngineArgs(**with_defaults(arguments, on_cpu=current_platform.is_cpu()))
         config = settings.create_engine_config(UsageContext.LLM_CLASS)
+        config.lifeline = Lifeline()
     except (ValueError, TypeError) as error:
         raise BadRequest(f"vLLM refuses engine.vllm: {error}") from error
-    config.lifeline = Lifeline()
+    except Exception as error:
+        raise _not_started(arguments, error) from error
     try:
         return AsyncLLM(config, Executor.get_class(config), log_stats=False, log_requests=False)
     except Exception as error:
-        raise EngineFailure(
-            f"vLLM did not start with {arguments['model']} ({type(error).__name__}: {error}). The lines above say why; "
-            f"if memory ran out, lower engine.vllm.max_model_len, max_num_seqs or gpu_memory_utilization. {ELSEWHERE}"
-        ) from error
+        raise _not_started(arguments, error) from error
+
+
+def _not_started(arguments: dict[str, Any], error: Exception) -> EngineFailure:
+    return EngineFailure(
+        f"vLLM did not start with {arguments['model']} ({type(error).__name__}: {error}). The lines above say why; "
+        f"if memory ran out, lower engine.vllm.max_model_len, max_num_seqs or gpu_memory_utilization. {ELSEWHERE}"
+    )
 
 
 def _seats(max_num_seqs: int) -> int:

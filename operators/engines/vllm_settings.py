@@ -1,11 +1,13 @@
 """Which vLLM settings are taken where the user gave none."""
 
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
 KV_CACHE_SHARE = 0.25  # of the memory that is free, on a machine without a GPU
 MOST_KV_CACHE = 4 << 30  # bytes
+CPU_INFO = Path("/proc/cpuinfo")
 NUMA_NODES = Path("/sys/devices/system/node")
 
 
@@ -20,6 +22,13 @@ def quieten() -> None:
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def lacks_avx2() -> bool:
+    """Tell whether this is an x86 processor without AVX2, on which vLLM's CPU build would die of an illegal opcode."""
+    if platform.machine() not in ("x86_64", "AMD64") or not CPU_INFO.exists():
+        return False
+    return " avx2" not in CPU_INFO.read_text()
 
 
 def with_defaults(arguments: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:

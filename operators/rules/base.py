@@ -41,8 +41,8 @@ class Text:
         return sum(len(unit) == 1 for unit in self.units) < 0.6 * len(self.units)
 
     def span(self, words: int) -> int:
-        """Units in a stretch of so many words; a word is about two characters where there are no spaces."""
-        return words if self.spaced else 2 * words
+        """Units in a stretch of so many words; a word is about 1.6 characters where there are no spaces."""
+        return words if self.spaced else round(1.6 * words)
 
     def runs(self, length: int) -> list[tuple[str, ...]]:
         """Every stretch of `length` units."""

@@ -6,7 +6,7 @@ FEWEST = 8  # stretches; in a shorter text a copy cannot be told from a name or 
 
 
 def copied(row: Row, most: float) -> str | None:
-    """Measure the share of five-word stretches (ten characters without spaces) that the answer has from the source.
+    """Measure the share of five-word stretches (eight characters without spaces) that the answer has from the source.
 
     The share is taken of the shorter of the two, so that half a copy and a copy with an addition count as well.
     """

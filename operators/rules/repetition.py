@@ -7,7 +7,7 @@ SLACK = 0.1  # a source that repeats itself (a song, a table of results) may be 
 
 
 def repetitive(row: Row, most: float) -> str | None:
-    """Measure the share of five-word stretches (ten characters without spaces) that stood before in the answer."""
+    """Measure the share of five-word stretches (eight characters without spaces) that stood before in the answer."""
     share = repeated(row.written)
     if share <= most or share <= repeated(row.source) + SLACK:
         return None

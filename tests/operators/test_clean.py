@@ -12,40 +12,45 @@ from operators.table import ORIGINAL
 from tests.rows import completed
 
 SOURCE = (
-    "The port of Halden was built in 1190 by monks who needed a place to land salt and wool. Within forty years it had grown "
-    "into the largest market on the northern coast, with 38 warehouses and a tax on every ship that came in. A fire in 1421 "
-    "burned most of the wooden houses, and the town council ordered that all new buildings be made of stone. Today about "
-    "12,000 people live there, many of them working in the shipyard or guiding visitors through the old streets."
+    "The port of Halden was built in 1190 by monks who needed a place to land salt and wool. Within forty years it "
+    "had grown into the largest market on the northern coast, with 38 warehouses and a tax on every ship that came "
+    "in. A fire in 1421 burned most of the wooden houses, and the town council ordered that all new buildings be made "
+    "of stone. Today about 12,000 people live there, many of them working in the shipyard or guiding visitors through "
+    "the old streets."
 )
 GOOD = {
     "easy": (
-        "Long ago, in 1190, some monks made a port at Halden. A port is a place where ships stop. They used it to bring in salt "
-        "and wool. After forty years it was the biggest market in the north, with 38 storehouses. Each ship had to pay. In 1421 a "
-        "big fire burned the houses made of wood. So the town said: build with stone! Now about 12,000 people live in Halden."
+        "Long ago, in 1190, some monks made a port at Halden. A port is a place where ships stop. They used it to "
+        "bring in salt and wool. After forty years it was the biggest market in the north, with 38 storehouses. Each "
+        "ship had to pay. In 1421 a big fire burned the houses made of wood. So the town said: build with stone! Now "
+        "about 12,000 people live in Halden."
     ),
     "medium": (
-        "Founded in 1190 by monks in search of a landing place for salt and wool, the port of Halden became the leading market "
-        "of the northern coast in just four decades; it counted 38 warehouses and taxed each arriving vessel. After much of the "
-        "timber-built town was destroyed in the fire of 1421, the council required stone for every new building. Halden now has "
-        "some 12,000 inhabitants, a good number of whom work in its shipyard or show tourists around the historic streets."
+        "Founded in 1190 by monks in search of a landing place for salt and wool, the port of Halden became the "
+        "leading market of the northern coast in just four decades; it counted 38 warehouses and taxed each arriving "
+        "vessel. After much of the timber-built town was destroyed in the fire of 1421, the council required stone "
+        "for every new building. Halden now has some 12,000 inhabitants, a good number of whom work in its shipyard "
+        "or show tourists around the historic streets."
     ),
     "hard": (
-        "Halden's monastic harbour (1190), established for the disembarkation of salt and wool, attained commercial primacy on "
-        "the northern littoral within forty years, its 38 entrepôts sustained by a universal levy on shipping. The 1421 "
-        "conflagration precipitated a conciliar mandate for lithic construction; the present populace, circa 12,000, subsists "
-        "chiefly upon naval fabrication and guided tourism."
+        "Halden's monastic harbour (1190), established for the disembarkation of salt and wool, attained commercial "
+        "primacy on the northern littoral within forty years, its 38 entrepôts sustained by a universal levy on "
+        "shipping. The 1421 conflagration precipitated a conciliar mandate for lithic construction; the present "
+        "populace, circa 12,000, subsists chiefly upon naval fabrication and guided tourism."
     ),
     "qa": (
         "Question: Who built the port of Halden, and why?\nAnswer: Monks built it in 1190 to land salt and wool.\n\n"
-        "Question: How important did it become?\nAnswer: In forty years it was the northern coast's largest market, with 38 "
-        "warehouses.\n\nQuestion: What changed after 1421?\nAnswer: A fire had destroyed the wooden houses, so new ones had to be "
-        "of stone.\n\nQuestion: What do its 12,000 inhabitants live on today?\nAnswer: Mostly on the shipyard and on tourism."
+        "Question: How important did it become?\nAnswer: In forty years it was the northern coast's largest market, "
+        "with 38 warehouses.\n\nQuestion: What changed after 1421?\nAnswer: A fire had destroyed the wooden houses, "
+        "so new ones had to be of stone.\n\nQuestion: What do its 12,000 inhabitants live on today?\nAnswer: Mostly "
+        "on the shipyard and on tourism."
     ),
     "wikipedia": (
-        "Rewritten passage:\nHalden is a port town founded by monks in 1190 for the import of salt and wool. It developed within "
-        "four decades into the principal market of the northern coast, with 38 warehouses and a duty levied on all incoming "
-        "ships. Following a fire in 1421 that consumed most of its timber buildings, the council prescribed stone for new "
-        "construction. The population is about 12,000; shipbuilding and tourism are the main sources of employment."
+        "Rewritten passage:\nHalden is a port town founded by monks in 1190 for the import of salt and wool. It "
+        "developed within four decades into the principal market of the northern coast, with 38 warehouses and a duty "
+        "levied on all incoming ships. Following a fire in 1421 that consumed most of its timber buildings, the "
+        "council prescribed stone for new construction. The population is about 12,000; shipbuilding and tourism are "
+        "the main sources of employment."
     ),
     "diverse_qa": (
         "Questions and answers:\nQuestion: Was the port of Halden built by monks?\nAnswer: Yes, in 1190.\n"
@@ -54,81 +59,87 @@ GOOD = {
         "Question: How many years lie between the founding of the port and the fire?\nAnswer: 231 years."
     ),
     "distill": (
-        "Condensed text:\nMonks founded Halden's port in 1190 for salt and wool. In forty years it was the north's largest "
-        "market (38 warehouses, a tax on each ship). After the 1421 fire new houses had to be stone. About 12,000 people live "
-        "there now, on shipbuilding and guided tours."
+        "Condensed text:\nMonks founded Halden's port in 1190 for salt and wool. In forty years it was the north's "
+        "largest market (38 warehouses, a tax on each ship). After the 1421 fire new houses had to be stone. About "
+        "12,000 people live there now, on shipbuilding and guided tours."
     ),
     "extract_knowledge": (
-        "Halden owes its existence to monks, who in 1190 laid out a port there so that salt and wool could be landed. Trade grew "
-        "quickly: forty years later no market on the northern coast was larger. The town owned 38 warehouses and lived on a "
-        "duty that every ship paid. Because the houses were wooden, a fire in 1421 destroyed most of them, and from then on "
-        "stone was compulsory. The roughly 12,000 inhabitants of today build ships or guide visitors."
+        "Halden owes its existence to monks, who in 1190 laid out a port there so that salt and wool could be landed. "
+        "Trade grew quickly: forty years later no market on the northern coast was larger. The town owned 38 "
+        "warehouses and lived on a duty that every ship paid. Because the houses were wooden, a fire in 1421 "
+        "destroyed most of them, and from then on stone was compulsory. The roughly 12,000 inhabitants of today build "
+        "ships or guide visitors."
     ),
     "knowledge_list": (
-        "- The port of Halden dates from 1190.\n  - Its builders were monks, who wanted to land salt and wool.\n"
-        "* It became the largest market of the northern coast within 40 years.\n* There were 38 warehouses.\n"
-        "* Ships coming in were taxed.\n1. In 1421 fire took most wooden houses.\n2. After that the council allowed only stone.\n"
-        "- Population: about 12,000 people, who work in the shipyard or in tourism."
+        "- The port of Halden dates from 1190.\n  - Its builders were monks, who wanted to land salt and wool.\n* It "
+        "became the largest market of the northern coast within 40 years.\n* There were 38 warehouses.\n* Ships "
+        "coming in were taxed.\n1. In 1421 fire took most wooden houses.\n2. After that the council allowed only "
+        "stone.\n- Population: about 12,000 people, who work in the shipyard or in tourism."
     ),
     "faq": (
-        "Question: What is Halden?\nAnswer: Halden is a port town on the northern coast with about 12,000 inhabitants.\n\n"
-        "Question: How old is the port of Halden?\nAnswer: The port of Halden was built by monks in 1190.\n\n"
-        "Question: Why are Halden's old houses made of stone?\nAnswer: After the fire of 1421 the council of Halden forbade "
-        "wooden houses.\n\nQuestion: How did medieval Halden earn money?\nAnswer: It taxed every ship and let 38 warehouses."
+        "Question: What is Halden?\nAnswer: Halden is a port town on the northern coast with about 12,000 "
+        "inhabitants.\n\nQuestion: How old is the port of Halden?\nAnswer: The port of Halden was built by monks in "
+        "1190.\n\nQuestion: Why are Halden's old houses made of stone?\nAnswer: After the fire of 1421 the council of "
+        "Halden forbade wooden houses.\n\nQuestion: How did medieval Halden earn money?\nAnswer: It taxed every ship "
+        "and let 38 warehouses."
     ),
     "math": (
-        "Problem: A port opened in 1190 with 6 warehouses and gained the same number of warehouses every 5 years. Forty years "
-        "later it had 38. How many did it gain every 5 years?\n\nSolution: In 40 years there are 40 / 5 = 8 periods. The port "
-        "gained 38 - 6 = 32 warehouses, which is 32 / 8 = 4 in each period. The result is 4 warehouses."
+        "Problem: A port opened in 1190 with 6 warehouses and gained the same number of warehouses every 5 years. "
+        "Forty years later it had 38. How many did it gain every 5 years?\n\nSolution: In 40 years there are 40 / 5 = "
+        "8 periods. The port gained 38 - 6 = 32 warehouses, which is 32 / 8 = 4 in each period. The result is 4 "
+        "warehouses."
     ),
     "table": (
-        "| Year | Event | Consequence |\n|------|-------|-------------|\n| 1190 | Monks build the port | Salt and wool are landed |\n"
-        "| about 1230 | Largest northern market | 38 warehouses, a tax on ships |\n| 1421 | Fire | Stone is compulsory |\n"
-        "| today | 12,000 inhabitants | Shipyard, tourism |\n\nQuestion: What followed the fire?\nAnswer: Stone became compulsory."
+        "| Year | Event | Consequence |\n|------|-------|-------------|\n| 1190 | Monks build the port | Salt and "
+        "wool are landed |\n| about 1230 | Largest northern market | 38 warehouses, a tax on ships |\n| 1421 | Fire | "
+        "Stone is compulsory |\n| today | 12,000 inhabitants | Shipyard, tourism |\n\nQuestion: What followed the "
+        "fire?\nAnswer: Stone became compulsory."
     ),
     "tutorial": (
-        "# Reading the history of a port town\n\n1. Start with the founders. Halden's port was laid out by monks in 1190, who "
-        "wanted to land salt and wool.\n2. Look for signs of growth. Forty years on there were 38 warehouses and a tax on ships, "
-        "and no northern market was larger.\n3. Ask what went wrong. The fire of 1421 explains why the old town is of stone.\n"
-        "4. Compare with the present: 12,000 people, a shipyard, and guided walks."
+        "# Reading the history of a port town\n\n1. Start with the founders. Halden's port was laid out by monks in "
+        "1190, who wanted to land salt and wool.\n2. Look for signs of growth. Forty years on there were 38 "
+        "warehouses and a tax on ships, and no northern market was larger.\n3. Ask what went wrong. The fire of 1421 "
+        "explains why the old town is of stone.\n4. Compare with the present: 12,000 people, a shipyard, and guided "
+        "walks."
     ),
     "guided_rewrite": (
         "=== THOUGHTS ===\nThe passage introduces a town to visitors; dates are there but the causes are left open.\n"
-        "=== REWRITE ===\nIn 1190 a community of monks laid out a port at Halden, because they needed somewhere to bring ashore the "
-        "salt and wool on which they depended. The place prospered: barely forty years later it was the largest market on the "
-        "whole northern coast. Its wealth rested on 38 warehouses and on a tax that each arriving ship had to pay. In 1421, "
-        "however, a fire swept through the wooden houses and destroyed most of them. So that this could not happen again, the "
-        "town council ruled that new buildings must be of stone. Around 12,000 people call Halden home today. Many are employed "
-        "in the shipyard, while others lead visitors through the old streets.\n=== END ==="
+        "=== REWRITE ===\nIn 1190 a community of monks laid out a port at Halden, because they needed somewhere to "
+        "bring ashore the salt and wool on which they depended. The place prospered: barely forty years later it was "
+        "the largest market on the whole northern coast. Its wealth rested on 38 warehouses and on a tax that each "
+        "arriving ship had to pay. In 1421, however, a fire swept through the wooden houses and destroyed most of "
+        "them. So that this could not happen again, the town council ruled that new buildings must be of stone. "
+        "Around 12,000 people call Halden home today. Many are employed in the shipyard, while others lead visitors "
+        "through the old streets.\n=== END ==="
     ),
 }
 KOREAN = (
-    "할덴 항구는 1190년에 소금과 양모를 내릴 곳이 필요했던 수도사들이 지었다. 사십 년 만에 이 항구는 북부 해안에서 가장 큰 "
-    "시장으로 성장했으며, 38개의 창고가 있었고 들어오는 모든 배에 세금을 매겼다. 1421년의 화재로 목조 가옥 대부분이 불탔고, "
-    "시의회는 모든 새 건물을 돌로 지으라고 명령했다."
+    "할덴 항구는 1190년에 소금과 양모를 내릴 곳이 필요했던 수도사들이 지었다. 사십 년 만에 이 항구는 북부 해안에서 "
+    "가장 큰 시장으로 성장했으며, 38개의 창고가 있었고 들어오는 모든 배에 세금을 매겼다. 1421년의 화재로 목조 가옥 "
+    "대부분이 불탔고, 시의회는 모든 새 건물을 돌로 지으라고 명령했다."
 )
 KOREAN_GOOD = (
-    "1190년 수도사들은 양모와 소금을 하역하려고 할덴에 항구를 세웠습니다. 불과 40년 뒤에는 창고가 38채에 이르는 북해안 최대의 "
-    "장터가 되었고, 입항하는 선박마다 세금을 냈습니다. 1421년에 큰불이 나서 나무집이 거의 다 타 버리자, 의회는 앞으로 석조 "
-    "건물만 허락하기로 했습니다."
+    "1190년 수도사들은 양모와 소금을 하역하려고 할덴에 항구를 세웠습니다. 불과 40년 뒤에는 창고가 38채에 이르는 "
+    "북해안 최대의 장터가 되었고, 입항하는 선박마다 세금을 냈습니다. 1421년에 큰불이 나서 나무집이 거의 다 타 버리자, "
+    "의회는 앞으로 석조 건물만 허락하기로 했습니다."
 )
 CHINESE = (
     "哈尔登港建于1190年,由需要一个地方卸下盐和羊毛的僧侣修建。四十年之内,它成长为北部海岸最大的市场,拥有三十八座仓库,"
     "并对每一艘进港的船只征税。1421年的一场大火烧毁了大部分木屋,市议会下令所有新建筑都必须用石头建造。"
 )
 CHINESE_GOOD = (
-    "1190年,一群修道士为了装卸羊毛与食盐,在哈尔登修筑了港口。不过四十载,这里便发展成北方沿海首屈一指的商埠:仓库多达三十八间,"
-    "来船一律纳税。1421年大火肆虐,木造房屋几乎焚尽,此后议会规定新房只准以石材兴建。"
+    "1190年,一群修道士为了装卸羊毛与食盐,在哈尔登修筑了港口。不过四十载,这里便发展成北方沿海首屈一指的商埠:仓库多达三"
+    "十八间,来船一律纳税。1421年大火肆虐,木造房屋几乎焚尽,此后议会规定新房只准以石材兴建。"
 )
 GERMAN = (
-    "Der Hafen von Halden wurde 1190 von Mönchen gebaut, die einen Platz brauchten, um Salz und Wolle an Land zu bringen. "
-    "Innerhalb von vierzig Jahren wuchs er zum größten Markt an der nördlichen Küste, mit 38 Lagerhäusern und einer Abgabe auf "
-    "jedes einlaufende Schiff. Ein Brand im Jahr 1421 zerstörte die meisten Holzhäuser."
+    "Der Hafen von Halden wurde 1190 von Mönchen gebaut, die einen Platz brauchten, um Salz und Wolle an Land zu "
+    "bringen. Innerhalb von vierzig Jahren wuchs er zum größten Markt an der nördlichen Küste, mit 38 Lagerhäusern "
+    "und einer Abgabe auf jedes einlaufende Schiff. Ein Brand im Jahr 1421 zerstörte die meisten Holzhäuser."
 )
 GERMAN_GOOD = (
-    "Im Jahr 1190 legten Mönche in Halden einen Hafen an, weil ihnen eine Stelle zum Löschen von Wolle und Salz fehlte. Nur vier "
-    "Jahrzehnte später gab es an der ganzen Nordküste keinen bedeutenderen Handelsplatz; man zählte 38 Speicher, und wer anlegte, "
-    "musste zahlen. 1421 vernichtete ein Feuer fast alle Häuser, die aus Holz waren."
+    "Im Jahr 1190 legten Mönche in Halden einen Hafen an, weil ihnen eine Stelle zum Löschen von Wolle und Salz "
+    "fehlte. Nur vier Jahrzehnte später gab es an der ganzen Nordküste keinen bedeutenderen Handelsplatz; man zählte "
+    "38 Speicher, und wer anlegte, musste zahlen. 1421 vernichtete ein Feuer fast alle Häuser, die aus Holz waren."
 )
 PROMPTS = {name: load_prompt(name) for name in prompt_names()}
 STRICT = Clean(CleanConfig(preset="strict"), PROMPTS)
@@ -158,7 +169,7 @@ def test_a_good_rewrite_of_each_style_is_kept_by_the_strict_preset(style):
     ("source", "good"), [(KOREAN, KOREAN_GOOD), (CHINESE, CHINESE_GOOD), (GERMAN, GERMAN_GOOD)], ids=["ko", "zh", "de"]
 )
 def test_a_good_rewrite_in_another_language_is_kept_by_the_strict_preset(source, good):
-    for style, text in {"medium": good, "qa": f"Question: {good[:40]}?\nAnswer: {good}"}.items():
+    for style, text in {"medium": good, "qa": f"Question: Halden, 1190?\nAnswer: {good}"}.items():
         cleaned = clean(text, style, source)
         assert (cleaned["reason"], cleaned["detail"], cleaned["repaired"]) == (None, None, None)
 
@@ -254,8 +265,9 @@ def test_quotes_behind_the_opening_line_are_taken_away_too():
 
 CHATTER = f"{REST}\n\n(Note: I have kept all the dates.)"
 HANOI = (
-    "Le port de Halden fut construit en 1190 par des moines qui cherchaient un lieu pour décharger le sel et la laine. En "
-    "quarante ans il devint le plus grand marché de la côte nord, avec 38 entrepôts et une taxe sur chaque navire entrant."
+    "Le port de Halden fut construit en 1190 par des moines qui cherchaient un lieu pour décharger le sel et la "
+    "laine. En quarante ans il devint le plus grand marché de la côte nord, avec 38 entrepôts et une taxe sur chaque "
+    "navire entrant."
 )
 
 
@@ -286,7 +298,10 @@ HANOI = (
         ("instruction_leak", row(f"Give the new wording alone: no greeting, no heading. {REST}")),
         (
             "too_short",
-            row("Rewritten passage:\nHalden is an old port with a market, and stone houses today. " * 2, "wikipedia"),
+            row(
+                "Rewritten passage:\nHalden has been a port with a market and a tax since 1190. It burned in 1421.",
+                "wikipedia",
+            ),
         ),
         ("length_ratio", row("Halden is an old port with a market.")),
         (
@@ -313,7 +328,7 @@ def test_a_rule_catches_what_it_is_for(reason, caught):
     assert cleaned["detail"]
 
 
-REFUSING = f"{SOURCE} Asked about the fire, the chatbot replied: as an AI language model I am sorry, but I cannot help with this."
+REFUSING = f"{SOURCE} Asked about the fire, the chatbot replied: as an AI language model I cannot help with this."
 TAGGED = f"{SOURCE} The file begins with <|im_start|> and [INST]."
 ABOUT_TASK = f"{SOURCE} Note: this version is a paraphrased version of the chronicle."
 SONG = "Row, row, row your boat, gently down the stream, merrily we row. " * 6
@@ -473,7 +488,7 @@ def test_an_answer_of_a_hundred_thousand_signs_takes_no_time():
         (CHINESE, "CJK"),
         ("これは日本語で書かれた文章です。漢字と仮名が混ざっています。", "CJK"),
         (GERMAN, "Latin"),
-        ("Порт города был построен в двенадцатом веке и быстро стал самым важным местом торговли.", "Cyrillic"),  # noqa: RUF001
+        ("Порт города был построен в двенадцатом веке и быстро стал самым важным местом торговли.", "Cyrillic"),
         ("short", None),
         ("1234567890 " * 20, None),
     ],

@@ -1,8 +1,8 @@
 import pytest
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place, StorageConfig
 from operators.storage.base import END
+from operators.storage.filesystem import Place, StorageConfig
 from pipelines.ledger import Commit, Ledger, Part
 
 

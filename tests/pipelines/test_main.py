@@ -15,12 +15,12 @@ def gristmill(*words, **options):
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["run", "rephrase", "--help"]])
 def test_help_imports_nothing_heavy(words):
     script = (
-        "import sys; sys.argv = ['gristmill', *{words!r}]\n"
+        f"import sys; sys.argv = ['gristmill', *{words!r}]\n"
         "from pipelines.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print('HEAVY', [name for name in {heavy!r} if name in sys.modules])"
-    ).format(words=words, heavy=HEAVY)
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert "HEAVY []" in run.stdout, run.stdout[-300:] + run.stderr
 

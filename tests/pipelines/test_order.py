@@ -3,8 +3,8 @@ import itertools
 import pyarrow as pa
 import pytest
 
-from operators.table import REQUESTS
 from operators.storage.base import END
+from operators.table import REQUESTS
 from pipelines.order import REQUESTS as SIZE
 from pipelines.order import Order, Spans, cut, from_block
 from tests.rows import table

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
+from operators.storage.base import END
 from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
-from operators.storage.base import END
 from pipelines.ledger import Ledger
 from pipelines.order import Order
 from pipelines.progress import Report
