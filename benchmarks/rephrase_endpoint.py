@@ -48,7 +48,7 @@ async def bare_loop(url: str, documents: Path) -> None:
     """Send every document from as many tasks as may be in flight."""
     import aiohttp
 
-    texts = iter([json.loads(line)["text"] for line in documents.open()])
+    texts = iter([json.loads(line)["text"] for line in documents.read_text().splitlines()])
     connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
     async with aiohttp.ClientSession(connector=connector) as session:
 

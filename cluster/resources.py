@@ -9,7 +9,12 @@ def cpu_share(stages: int) -> float:
     If every stage claimed a whole CPU on a machine with fewer CPUs than stages, the first actors would hold them all
     and the reader would wait for ever.
     """
-    return min(1.0, ray.cluster_resources().get("CPU", 1.0) / stages)
+    return min(1.0, cpus() / stages)
+
+
+def cpus() -> float:
+    """Count the CPUs of the cluster."""
+    return ray.cluster_resources().get("CPU", 1.0)
 
 
 def gpus() -> int:

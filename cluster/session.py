@@ -50,8 +50,9 @@ def _settle_environment() -> None:
     quiet = {
         "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # the pipelines show their own progress
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_DATA_LOG_LEVEL": "WARNING",
+        "RAY_DATA_LOG_LEVEL": "ERROR",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keep CUDA_VISIBLE_DEVICES as it is in actors without a GPU
     }
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # that it is on is what we want

@@ -15,7 +15,7 @@ from operators.settings import setting
 from operators.table import CHUNKS, living, reject, spread, with_columns
 from operators.tokenizer import WordCosts, count_tokens
 
-LANES = 64  # documents that are cut side by side, so that the tokenizer gets their candidates as one batch
+LANES = 256  # documents that are cut side by side, so that the tokenizer gets their candidates as one batch
 WIDEST = (
     64  # characters per token; text with fewer tokens than that (a million spaces) is cut without filling the limit
 )
@@ -25,10 +25,10 @@ WIDEST = (
 class ChunkConfig:
     max_tokens: int = setting(300, "most tokens of a chunk, counted on the chunk alone, without the prompt")
     min_tokens: int = setting(
-        0, "a chunk of fewer tokens joins the one before, or takes sentences from it, within the limit"
+        0, "a chunk of fewer tokens joins the one before or shares its sentences, where the limit allows"
     )
     tokenizer: str | None = setting(
-        None, "what counts: a model folder, a tokenizer.json or a hub name; null: the rephraser's"
+        None, "what counts tokens: a model folder, a tokenizer.json, a hub name; null: the rephraser's"
     )
 
 

@@ -84,7 +84,7 @@ class CleanConfig:
         0.2, "repetition: share of five-word stretches that stood in the answer before, 0 to 1"
     )
     max_copied: float = setting(0.85, "copy: share of five-word stretches that are the source's, 0 to 1")
-    language_confidence: float = setting(0.6, "language_changed: least confidence in each of both languages, 0 to 1")
+    language_confidence: float = setting(0.7, "language_changed: least confidence in each of both languages, 0 to 1")
 
     def __post_init__(self):
         if self.preset not in PRESETS:

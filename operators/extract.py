@@ -83,7 +83,7 @@ def _codec(name: str | None) -> str | None:
     name = (name or "").strip(" \"'").lower()
     try:
         codec = codecs.lookup(WIDER.get(name, name)).name
-        b"".decode(codec)
+        b"a".decode(codec, "replace")  # base64 and its like are codecs too
     except (LookupError, ValueError):
         return None
     return None if codec in NO_CHARSETS else codec

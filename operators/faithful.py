@@ -1,4 +1,7 @@
-"""Whether a rewrite says what its source says: by sentence embeddings, and by the numbers and names it keeps."""
+"""Whether a rewrite says what its source says: by sentence embeddings, and by the numbers and names it keeps.
+
+Shapes: N texts in W windows, E dimensions of an embedding.
+"""
 
 import importlib.util
 import math
@@ -125,7 +128,7 @@ class Encoder:
         self.batch_size = batch_size
 
     def embed(self, texts: list[str]) -> np.ndarray:
-        """Embed texts: float32 (N texts, E dimensions), each row of length 1."""
+        """Embed texts: float32 (N, E), each row of length 1."""
         windows = [list(self._windows(text)) for text in texts]
         flat = [window for of_text in windows for window in of_text]
         vectors_WE = self.model.encode(

@@ -1,7 +1,7 @@
 """Cut text at its natural joints, the coarsest first: sentences, lines, words, places to wrap, graphemes, characters.
 
-Every cut is lossless: the pieces joined are the text. White space at a cut stays with the piece before it, white space at
-the front with the first piece; only the last resort, single characters, may part a run of white space.
+Every cut is lossless: the pieces joined are the text. White space at a cut stays with the piece before it, white space
+at the front with the first piece; only the last resort, single characters, may part a run of white space.
 
 ICU (through icu4py, whose wheels carry it) knows the sentence ends of every script without being told the language:
 Unicode UAX 29, in linear time. Two things it does not know are added: abbreviations, and lines that an editor wrapped.
@@ -20,19 +20,21 @@ PARAGRAPH = re.compile(r"\n[^\S\n]*(?:\n\s*|(?=(?:[-*+•‣◦▪]|#{1,6}|\d{1,
 ENUMERATOR = re.compile(r"\s*\(?\d{1,3}\.\s*")
 # "J.", "U.S.", "e.g.", "z.B.", "Ph.D.", in scripts with capitals: elsewhere one letter before a dot is a word.
 INITIALS = re.compile(r"[(\[\"'“„«]*(?:[A-Za-zÀ-ɏͰ-ӿ]{1,3}\.)*[A-Za-zÀ-ɏͰ-ӿ]\.")
-# Only words that are followed by a name or a number: before a small letter a dot ends no sentence anyway.
-ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev hon st mt ft sr gen col capt cpt lt sgt maj cmdr gov sen rep pres supt mme mlle "  # people
-    "hr fr frl dipl ing sra srta dra dott sig ул г им проф акад "
-    "no nos nr núm vol vols fig figs eq eqs sec ch chap art abb tab bd hrsg ed eds pp cf vs viz approx ca al str рис "
-    "jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split()
+# Words that a name or a number follows: before a small letter a dot ends no sentence anyway.
+TITLES = (
+    "mr mrs ms dr prof rev hon st mt ft sr gen col capt cpt lt sgt maj cmdr gov sen rep pres supt mme mlle hr fr frl"
 )
+REFERENCES = (
+    "no nos nr núm vol vols fig figs eq eqs ch chap art abb tab bd hrsg ed eds pp cf vs viz approx ca al str рис"
+)
+MONTHS = "jan feb mar apr jun jul aug sep sept oct okt nov dec dez"
+ABBREVIATIONS = frozenset(f"{TITLES} {REFERENCES} {MONTHS} dipl ing sra srta dra dott sig ул им проф акад".split())
 LOOK_BACK = 16  # characters that hold any abbreviation with a quote before it and the space behind it
 OPENING = frozenset("「『（《〈【〔“‘«([{")
 
 
 def sentences(text: str, window: int) -> Iterator[str]:
-    """Yield the sentences of a text, reading it `window` characters at a time: time and memory do not depend on its layout.
+    """Yield the sentences of a text, reading it `window` characters at a time: no layout costs more time or memory.
 
     A sentence that fills a window is cut at its last word there, or anywhere if it has no words.
     """
@@ -78,7 +80,7 @@ def _goes_on(text: str, start: int, end: int) -> bool:
 
 
 def _before_opening(text: str, end: int) -> int:
-    """Move an end before an opening quote or bracket: UAX 29 leaves it with the sentence before where no space stands."""
+    """Move an end before an opening quote: UAX 29 leaves it with the sentence before where no space stands between."""
     return end - 1 if text[end - 1] in OPENING and end < len(text) else end
 
 
@@ -106,7 +108,7 @@ _words = re.compile(r"\S+\s*|\s+").findall
 
 
 def _wraps(text: str) -> list[str]:
-    """Split where a line may be wrapped: in a long address at its slashes, in Thai at words, in Chinese not before a comma."""
+    """Split where a line may be wrapped: in an address at its slashes, in Thai at words, in Chinese not before commas."""
     return _cut(text, accumulate(map(len, LineBreaker(text, LOCALE))))
 
 

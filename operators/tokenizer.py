@@ -1,4 +1,4 @@
-"""Count tokens: a model's own tokenizer, an approximate one where the model's is not known, and a quick guess per word."""
+"""Count tokens: by a model's own tokenizer, by an approximate one where that is not known, or by a guess per word."""
 
 import re
 from pathlib import Path
@@ -11,15 +11,15 @@ from operators.errors import BadRequest
 
 FILE = "tokenizer.json"
 
-# About one token of the usual vocabularies of 32,000 to 150,000 entries: up to 6 letters of a script with capitals, with the
-# space before them; otherwise a letter (a Chinese character, a Korean syllable) or a mark, a digit, a sign, a run of white space.
+# About one token of the usual vocabularies of 32,000 to 150,000 entries: up to 6 letters of a script with capitals, and
+# the space before them; else one letter (a Chinese character, a Korean syllable), mark, digit, sign or run of white space.
 APPROXIMATE_TOKEN = r" ?[\p{Latin}\p{Greek}\p{Cyrillic}]{1,6}|[^\s]|\s+(?=\s\S)|\s+"
 
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """Load a tokenizer that counts: it neither cuts nor pads, whatever its file says.
+    """Load a tokenizer for counting: it neither cuts nor pads, whatever its file says.
 
     `name` is a folder with a tokenizer.json, such a file, or a model of the Hugging Face hub (from the local cache alone
     where HF_HUB_OFFLINE is set). Raises BadRequest if there is none, or if it cannot be read.
@@ -65,11 +65,11 @@ class WordCosts(dict):
         self.known = {token.strip().lower() for token in tokens}
 
     def __missing__(self, word: str) -> float:
-        word_itself = word.lower()
-        if word_itself in self.known:
+        lower = word.lower()
+        if lower in self.known:
             cost = 1.0
         else:
-            parts = WORD.findall(word_itself)
+            parts = WORD.findall(lower)
             cost = sum([1 if part in self.known else 1 + len(part.encode()) / 5 for part in parts])
         if len(word) <= self.LONGEST:
             if len(self) >= self.CAPACITY:
@@ -78,8 +78,8 @@ class WordCosts(dict):
         return cost
 
     def of(self, text: str) -> float:
-        """Guess the tokens of a text as the sum over its words."""
-        return sum(map(self.__getitem__, text.split()))
+        """Guess the tokens of a text as the sum over its words; of white space alone, by its length."""
+        return sum(map(self.__getitem__, text.split())) or len(text) / 5
 
 
 def _find(name: str) -> Path:

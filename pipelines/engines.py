@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
 
-from cluster.resources import gpus
+from cluster.resources import cpus, gpus
 from operators.engines import EngineConfig, build_engine
 from operators.engines.base import Engine
 from pipelines.counts import add_counts
@@ -64,7 +64,7 @@ class BesideEngine:
 
 
 def on_engines(
-    orders: Dataset, operator: Callable[[Engine], Any], engine: EngineConfig, cpus: float, report: Report
+    orders: Dataset, operator: Callable[[Engine], Any], engine: EngineConfig, share: float, report: Report
 ) -> Dataset:
     """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
     return orders.map_batches(
@@ -73,8 +73,7 @@ def on_engines(
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        num_cpus=cpus
-        / 2,  # it waits more than it works; and a stage that asks for as much as the one before is fused with it
+        num_cpus=_cpus_per_copy(engine, share),
         num_gpus=_gpus_per_copy(engine) if gpus() else 0,
         compute=ActorPoolStrategy(
             **_size(engine),
@@ -88,6 +87,17 @@ def _size(engine: EngineConfig) -> dict[str, int]:
     if engine.max_copies:
         return {"min_size": engine.copies, "max_size": engine.max_copies}
     return {"size": engine.copies}
+
+
+def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
+    """Give the CPUs that an engine claims; Ray bounds the threads of a model on the CPU by them.
+
+    Half a share where it mostly waits, for a GPU or an endpoint. It must not be a whole one: a stage that asks for as much as
+    the one before is fused with it, and the reader would run inside the engine's process.
+    """
+    if engine.openai or gpus():
+        return share / 2
+    return max(share / 2, cpus() / 2 / engine.copies)
 
 
 def _gpus_per_copy(engine: EngineConfig) -> int:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from operators.storage.base import END
 
-REQUESTS = 64  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
+REQUESTS = 128  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
 START = 0  # where every split begins; it ends at END
 
 Place = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there

@@ -57,26 +57,32 @@ class RephraseJob(RephraseConfig):
         return self.stitch or self.carry_context
 
 
-class Refine:
-    """What is done to rewrites once they are there: clean -> faithful -> stitch -> mix."""
+# Operators of `refine`, built once in each worker process: an encoder takes seconds to load.
+_BUILT: dict[str, list] = {}
 
-    def __init__(self, job: RephraseJob):
+
+def refine(block: pa.Table, job: RephraseJob) -> Iterator[pa.Table]:
+    """Do what is done to rewrites once they are there: clean -> faithful -> stitch -> mix."""
+    for order in from_block(block):
+        rows = order.rows
+        for operator in _refinements(job):
+            rows = operator(rows)
+        yield order.with_rows(rows).to_block()
+
+
+def _refinements(job: RephraseJob) -> list:
+    key = repr((job.styles, job.clean, job.faithful, job.stitch, job.mix))
+    if key not in _BUILT:
         prompts = {prompt.name: prompt for prompt in map(load_prompt, job.styles)}
         stitch = [Stitch()] if job.stitch else []
-        self.operators = [Clean(job.clean, prompts), Faithful(job.faithful), *stitch, Mix(job.mix)]
-
-    def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
-        for order in from_block(block):
-            rows = order.rows
-            for operator in self.operators:
-                rows = operator(rows)
-            yield order.with_rows(rows).to_block()
+        _BUILT.clear()
+        _BUILT[key] = [Clean(job.clean, prompts), Faithful(job.faithful), *stitch, Mix(job.mix)]
+    return _BUILT[key]
 
 
 def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -> None:
     """Stream documents through the mill: read, chunk, fan out -> rephrase -> clean, check, stitch, mix -> write."""
     import ray.data
-    from ray.data import ActorPoolStrategy
 
     from cluster.resources import cpu_share
     from pipelines.engines import on_engines
@@ -94,7 +100,7 @@ def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -
     splits.context.target_max_block_size = 1  # one order, one block (see pipelines.order)
     orders = splits.map_batches(read.__call__, **stage)
     rewrites = on_engines(orders, partial(Rephrase, job), job.engine, share, report)
-    rows = rewrites.map_batches(
-        Refine, fn_constructor_args=(job,), compute=ActorPoolStrategy(min_size=1, max_size=8), **stage
-    )
-    rows.write_datasink(ArtifactSink(place, max(1, job.output.rows_per_part // REQUESTS), report))
+    rows = rewrites.map_batches(refine, fn_kwargs={"job": job}, **stage)
+    # The same resources as the stage before it: so Ray runs both in one task, which costs half.
+    sink = ArtifactSink(place, max(1, job.output.rows_per_part // REQUESTS), report)
+    rows.write_datasink(sink, ray_remote_args={"num_cpus": share})

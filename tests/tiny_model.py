@@ -19,7 +19,7 @@ TRAINING_TEXT = [
 def make_tiny_model(folder: Path, *, context_tokens: int = 512, chat_template: bool = True, seed: int = 0) -> Path:
     """Save a two-layer Llama and its byte-level tokenizer in Hugging Face format, and return the folder.
 
-    The weights are random, so the completions are babble: lengths, counts and finish reasons are real, the words are not.
+    The weights are random, so completions are babble: lengths, counts and finish reasons are real, the words are not.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

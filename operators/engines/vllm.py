@@ -59,11 +59,13 @@ class VllmEngine:
 
     async def stop(self) -> None:
         self._failure = "the engine was stopped"
-        if self._builder is not None:
+        if self._builder is None:
+            return
+        async with self._replacing:
             await self._close()
-            builder, self._builder = self._builder, None
-            await asyncio.to_thread(builder.shutdown)
-            self._encoder.shutdown(wait=False)
+        builder, self._builder = self._builder, None
+        await asyncio.to_thread(builder.shutdown)
+        self._encoder.shutdown(wait=False)
 
     async def complete(self, request: Request) -> Completion:
         from jinja2 import TemplateError
@@ -172,8 +174,7 @@ class VllmEngine:
 
     async def _open(self) -> None:
         """Build the engine without holding up the event loop, and hear its first answer."""
-        loop = asyncio.get_running_loop()
-        self._llm = await loop.run_in_executor(self._builder, _build, self.arguments)
+        await asyncio.get_running_loop().run_in_executor(self._builder, self._load)
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
@@ -187,10 +188,19 @@ class VllmEngine:
         self._tokenizer = self._llm.get_tokenizer()
         self._model_sampling = self._llm.model_config.get_diff_sampling_param()
 
+    def _load(self) -> None:
+        self._llm = _build(self.arguments)
+
     async def _close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._builder, self._unload)
+
+    def _unload(self) -> None:
         llm, self._llm = self._llm, None
         if llm is not None:
-            await asyncio.get_running_loop().run_in_executor(self._builder, llm.shutdown)
+            children = llm.engine_core.resources.engine_manager.processes
+            llm.shutdown()
+            for child in children:
+                child.join()  # those that are slow to leave vLLM kills, without waiting for their end
 
 
 def _build(arguments: dict[str, Any]):

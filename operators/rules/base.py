@@ -26,9 +26,9 @@ class Text:
         self.value = value
 
     @cached_property
-    def straight(self) -> str:
-        """The text with typewriter apostrophes."""
-        return self.value.replace("\u2019", "'")
+    def plain(self) -> str:
+        """The text in small letters, with typewriter apostrophes."""
+        return self.value.lower().replace("\u2019", "'")
 
     @cached_property
     def units(self) -> list[str]:
@@ -36,9 +36,14 @@ class Text:
         return UNIT.findall(self.value.casefold())
 
     @cached_property
+    def letters(self) -> str:
+        """Its units in one string."""
+        return "".join(self.units)
+
+    @cached_property
     def spaced(self) -> bool:
         """Whether it is written with spaces between words."""
-        return sum(len(unit) == 1 for unit in self.units) < 0.6 * len(self.units)
+        return len(self.letters) > 1.6 * len(self.units)
 
     def span(self, words: int) -> int:
         """Units in a stretch of so many words; a word is about 1.6 characters where there are no spaces."""
@@ -52,6 +57,25 @@ class Text:
     def fives(self) -> set[tuple[str, ...]]:
         """The different stretches of five words (see span)."""
         return set(self.runs(self.span(5)))
+
+
+class Phrases:
+    """Patterns to find in a plain text, each behind a literal that its matches hold.
+
+    The literal is looked for first: nearly every text lacks it, and that search is far cheaper than the pattern's.
+    """
+
+    def __init__(self, patterns: dict[str, str]):
+        self.patterns = [(literal, re.compile(pattern, re.MULTILINE)) for literal, pattern in patterns.items()]
+
+    def find(self, plain: str) -> str | None:
+        """Give the first phrase found, or None."""
+        for literal, pattern in self.patterns:
+            if literal in plain:
+                found = pattern.search(plain)
+                if found:
+                    return found[0].strip()
+        return None
 
 
 @dataclass

@@ -53,7 +53,12 @@ ABOUT_THE_TASK = re.compile(
     ),
     re.IGNORECASE,
 )
-ANNOUNCEMENT = re.compile(rf"\W{{0,4}}{HERE}", re.IGNORECASE)
+FORM = _either(
+    "questions?|answers?|pairs?|faqs?|tables?|lists?|facts?|points?|guide|tutorial|summary|text|version|problem",
+    "conversation|dialogue|frage|tabelle|liste|tableau|preguntas?|tabla|lista|вопрос|таблиц|список",
+    "问题|问答|表格|列表|質問|表|リスト|질문|표|목록",
+)
+ANNOUNCEMENT = re.compile(rf"\W{{0,4}}{HERE}[^\n.!?。]{{0,60}}?{FORM}", re.IGNORECASE)
 
 
 def cut_introduction(text: str, source: str) -> str:

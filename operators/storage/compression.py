@@ -3,6 +3,7 @@
 import bz2
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
@@ -11,14 +12,18 @@ import zstandard
 from operators.storage.filesystem import Watched
 
 READ = 2**20  # bytes read from the storage at once
-STEP = 2**10  # packed bytes unpacked at once: what a broken step would have given is lost, so it is small
+STEP = 2**10  # packed bytes unpacked at once: a broken step is lost but for gzip, so it is small
 BLOCK = 2**18  # unpacked bytes handed on at once, about
 
 
 class Gap(NamedTuple):
-    """Here the file is broken: an unknown number of bytes is missing."""
+    """Here the file is broken: an unknown number of bytes is missing.
+
+    `inside` tells that the bytes just before it are of the broken frame, and so may be wrong themselves.
+    """
 
     error: str
+    inside: bool = False
 
 
 class Codec(NamedTuple):
@@ -63,7 +68,7 @@ def blocks(handle: BinaryIO, name: str) -> Iterator[bytes | Gap]:
 
 
 def _frames(handle: BinaryIO, codec: Codec) -> Iterator[bytes | Gap]:
-    frame, lost, rest = None, False, b""
+    frame, lost, given, rest = None, False, 0, b""
     for step in _steps(handle):
         packed, rest = rest + step, b""
         while packed:
@@ -76,19 +81,32 @@ def _frames(handle: BinaryIO, codec: Codec) -> Iterator[bytes | Gap]:
                 packed = packed[at:]
             elif fresh and not packed.strip(b"\0"):  # padding of tapes
                 break
-            frame = frame or codec.unpacker()
+            if fresh:
+                frame, given = codec.unpacker(), 0
+            before = frame.copy() if hasattr(frame, "copy") else None
             try:
                 unpacked = frame.decompress(packed)
             except codec.errors as error:
-                yield Gap(f"{type(error).__name__}: {error}")
+                salvaged = _salvaged(before, packed, codec) if before else b""
+                yield salvaged
+                yield Gap(f"{type(error).__name__}: {error}", inside=given + len(salvaged) > 0)
                 frame, lost, packed = None, True, packed[1:] if fresh else packed
                 continue
             yield unpacked
+            given += len(unpacked)
             packed = frame.unused_data if frame.eof else b""
             if frame.eof:
                 frame, lost = None, False
     if frame is not None:
-        yield Gap("the file ends too early")
+        yield Gap("the file ends too early", inside=given > 0)
+
+
+def _salvaged(frame: Any, packed: bytes, codec: Codec) -> bytes:
+    """Unpack up to the very byte that is broken, because the head of a record may be among the last ones."""
+    parts = []
+    with suppress(*codec.errors):
+        parts.extend(frame.decompress(packed[at : at + 1]) for at in range(len(packed)))
+    return b"".join(parts)
 
 
 def _steps(handle: BinaryIO) -> Iterator[bytes]:

@@ -15,6 +15,8 @@ MAX_HEAD = 2**16  # bytes
 MAX_BLOCK = 2**26  # bytes; a bigger record is passed over without being held
 
 BLANK = re.compile(rb"[\r\n\0]*")
+NEWLINES = re.compile(rb"[\r\n]*")
+NOTHING_MORE = re.compile(rb"[\r\n]*\Z")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 WARC_START = re.compile(rb"WARC/\d\.\d+[ \t]*\r?\n(?=[A-Za-z-]+:)")
 # URL, IP address, date, media type (and more in version 2), length
@@ -50,6 +52,7 @@ class Frame(NamedTuple):
 
 class Dialect(NamedTuple):
     start: re.Pattern[bytes]
+    end: re.Pattern[bytes] | None
     head: Callable[[Window], Head | None]
 
 
@@ -67,9 +70,9 @@ def frames(window: Window, dialect: Dialect) -> Iterator[Frame]:
             continue
         head = dialect.head(window)
         if head is None:
-            yield Frame(position, None, None, "no record begins here", torn=True)
             window.skip(1)
-            window.skip_to(dialect.start)
+            gap = None if window.skip_to(dialect.start) else window.cross()
+            yield Frame(position, None, None, gap.error if gap else "no record begins here", torn=True)
             continue
         yield _frame(window, dialect, head)
 
@@ -82,7 +85,8 @@ def _frame(window: Window, dialect: Dialect, head: Head) -> Frame:
     if length > MAX_BLOCK:
         return _passed_over(window, dialect, head)
     end = head.size + length
-    if window.fill(end + MAX_HEAD) < end:
+    held = window.fill(end + MAX_HEAD)
+    if held < end or (window.gap and window.gap.inside and window.match(NOTHING_MORE, end)):
         error = window.gap.error if window.gap else "the file ends inside of it"
         return _broken(window, dialect, head, error, torn=True)
     if not _border(window, dialect, end):
@@ -95,8 +99,10 @@ def _frame(window: Window, dialect: Dialect, head: Head) -> Frame:
 def _broken(window: Window, dialect: Dialect, head: Head, error: str, torn: bool = False) -> Frame:
     position = window.offset
     window.skip(head.size)
-    if not window.skip_to(dialect.start) and torn:
-        window.cross()  # the gap is what broke this record, and no second error
+    if window.skip_to(dialect.start):
+        torn = False  # no bytes lack: the length was a lie
+    elif window.cross():  # the gap is what broke this record, and no second error
+        torn = True
     return Frame(position, head, None, error, torn)
 
 
@@ -113,8 +119,10 @@ def _passed_over(window: Window, dialect: Dialect, head: Head) -> Frame:
 
 
 def _border(window: Window, dialect: Dialect, ahead: int) -> bool:
-    """Tell whether a record may end `ahead`: the next one begins there, or nothing comes any more."""
-    ahead += len(window.match(BLANK, ahead)[0])
+    """Tell whether a record ends `ahead`: its end mark is there, the next one begins, or nothing comes any more."""
+    if dialect.end and window.match(dialect.end, ahead):
+        return True
+    ahead += len(window.match(NEWLINES, ahead)[0])
     return window.match(dialect.start, ahead) is not None or window.fill(ahead + 1) == ahead
 
 
@@ -160,5 +168,5 @@ def header_fields(lines: bytes) -> dict[str, str]:
     return fields
 
 
-WARC = Dialect(WARC_START, _warc_head)
-ARC = Dialect(ARC_START, _arc_head)
+WARC = Dialect(WARC_START, HEAD_END, _warc_head)
+ARC = Dialect(ARC_START, None, _arc_head)  # one newline ends a record, which is no mark

@@ -7,6 +7,7 @@ import pytest
 from tests.tiny_model import make_tiny_model
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # to be read when torch is first imported
 VLLM_ARGUMENTS = {"max_num_seqs": 8, "max_model_len": 512, "kv_cache_memory_bytes": 64 << 20}
 
 

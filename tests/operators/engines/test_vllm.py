@@ -1,10 +1,10 @@
 """Real vLLM on the CPU with a model of random weights. Each start costs some 20 seconds: they share one engine."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -188,8 +188,6 @@ asyncio.run(VllmEngine(json.loads(sys.argv[1])).start())
 
 
 def test_no_child_outlives_a_parent_that_was_killed(vllm_arguments):
-    import json
-
     command = [sys.executable, "-c", START, json.dumps(vllm_arguments)]
     parent = psutil.Process(subprocess.Popen(command, stderr=subprocess.DEVNULL).pid)
     deadline = time.monotonic() + 60

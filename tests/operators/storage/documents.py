@@ -1,5 +1,6 @@
 """Reading in one line, for tests."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from operators.storage.base import END, InputConfig, InputFile, Piece, Split
@@ -31,7 +32,7 @@ def cut(path: Path, format: str, borders: list[int]) -> list[Split]:
     size = path.stat().st_size
     file = InputFile(path.name, str(path), size, format)
     edges = sorted({0, size, *(border % (size + 1) for border in borders)})
-    return [Split(file, begin, end) for begin, end in zip(edges, edges[1:], strict=False)]
+    return [Split(file, begin, end) for begin, end in pairwise(edges)]
 
 
 def read(splits: list[Split], **config) -> list[dict]:

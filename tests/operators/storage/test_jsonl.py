@@ -88,7 +88,10 @@ def test_a_torn_gzip_keeps_what_came_before_and_is_rejected_by_name(tmp_path):
     content = "".join(json.dumps({"text": f"{i} {noise.random()}"}) + "\n" for i in range(5000)).encode()
     packed = gzip.compress(content)
     good = write(tmp_path, '{"text": "good"}', "good.jsonl")
-    for damaged in (packed[: len(packed) // 2], packed[: len(packed) // 2] + b"\xff" * 64 + packed[len(packed) // 2 + 64 :]):
+    for damaged in (
+        packed[: len(packed) // 2],
+        packed[: len(packed) // 2] + b"\xff" * 64 + packed[len(packed) // 2 + 64 :],
+    ):
         torn = write(tmp_path, damaged, "torn.jsonl.gz")
         *kept, last = rows(torn)
         assert len(kept) > 2000 and [row["text"].split()[0] for row in kept] == [str(i) for i in range(len(kept))]

@@ -21,7 +21,9 @@ def fill(root, *files: str) -> str:
 
 
 def test_a_folder_is_read_to_its_depth_without_what_is_hidden(tmp_path):
-    root = fill(tmp_path, "b.jsonl", "a/문서 1.parquet", ".hidden.jsonl", "_logs/x.jsonl", "a/_SUCCESS", "notes.md", "c.TXT")
+    root = fill(
+        tmp_path, "b.jsonl", "a/문서 1.parquet", ".hidden.jsonl", "_logs/x.jsonl", "a/_SUCCESS", "notes.md", "c.TXT"
+    )
     assert names(root) == ["a/문서 1.parquet", "b.jsonl", "c.TXT"]
     assert [file.format for file in list_input(InputConfig(path=root), LOCAL)] == ["parquet", "jsonl", "text"]
 
@@ -108,7 +110,7 @@ def test_missing_credentials_and_dead_endpoints_are_bad_requests(monkeypatch, tm
         names("s3://bucket/x", StorageConfig(endpoint_url="http://127.0.0.1:9"))
 
 
-def test_a_million_files_are_cut_without_opening_one():
+def test_files_are_cut_by_their_sizes_without_opening_one():
     files = [InputFile(f"{i}.parquet", f"/nowhere/{i}.parquet", 200 * 2**20, "parquet") for i in range(1000)]
     splits = split_input(files, InputConfig())
     assert Counter(split.file.name for split in splits)["7.parquet"] == 2

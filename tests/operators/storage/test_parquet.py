@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from operators.errors import BadRequest
 from operators.storage.base import CorruptFile, InputConfig
-from operators.storage.listing import list_input
-from operators.storage.reading import check_input, made_id
+from operators.storage.filesystem import open_filesystem
+from operators.storage.listing import list_input, split_input
+from operators.storage.parquet import Parquet
+from operators.storage.reading import check_input, made_id, read_documents
 from tests.operators.storage.documents import LOCAL, cut, read, reasons, rows
 
 
@@ -130,11 +133,18 @@ def test_a_sample_refuses_a_wrong_file_or_column(tmp_path):
     check(tmp_path)
 
 
-def test_parquet_is_read_from_s3(s3, tmp_path):
-    from operators.storage.filesystem import open_filesystem
-    from operators.storage.listing import split_input
-    from operators.storage.reading import read_documents
+def test_a_storage_that_fails_is_an_error_and_no_damage_of_the_file(tmp_path):
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError("the network is down")
 
+    path = write(tmp_path, {"text": ["x"]})
+    (split,) = cut(path, "parquet", [])
+    with pytest.raises(OSError, match="the network is down"):
+        list(Parquet(split, InputConfig()).records(Failing(path.read_bytes())))
+
+
+def test_parquet_is_read_from_s3(s3, tmp_path):
     local = write(tmp_path, {"text": [f"text {i}" for i in range(1000)]}, row_group_size=100)
     url = f"s3://corpus/{tmp_path.name}/a.parquet"
     filesystem, path = open_filesystem(url, s3)

@@ -23,7 +23,9 @@ def test_a_text_file_is_one_document(tmp_path):
 
 
 def test_a_line_is_a_document_where_lines_are_asked_for(tmp_path):
-    (tmp_path / "a.txt.bz2").write_bytes(bz2.compress("하나\r\n\n \nzwei\n\xff".encode("latin-1", "ignore") + b"ok\n\xff"))
+    (tmp_path / "a.txt.bz2").write_bytes(
+        bz2.compress("하나\r\n\n \nzwei\n\xff".encode("latin-1", "ignore") + b"ok\n\xff")
+    )
     found = rows(tmp_path, format="lines")
     assert [row["reason"] for row in found][-1] == "invalid_utf8"
     (tmp_path / "a.txt.bz2").write_bytes(bz2.compress("하나\r\n\n \nzwei".encode()))
