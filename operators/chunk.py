@@ -16,6 +16,7 @@ from operators.table import CHUNKS, living, reject, spread, with_columns
 from operators.tokenizer import WordCosts, count_tokens
 
 LANES = 256  # documents that are cut side by side, so that the tokenizer gets their candidates as one batch
+NEARLY = 0.97  # of the limit is full enough where the cut falls inside a sentence anyway
 WIDEST = (
     64  # characters per token; text with fewer tokens than that (a million spaces) is cut without filling the limit
 )
@@ -126,6 +127,8 @@ class _Cutting:
             self._learn(size, count)
             if count <= self.limit:
                 low, tokens = size, count
+                if count > NEARLY * self.limit and self._inside_a_sentence(low):
+                    break
             elif size > 1:
                 high = size
             elif self._cut_finer(0):
@@ -145,8 +148,12 @@ class _Cutting:
         if size > low and attempt > 2:
             size = min(low + ((size - low) << (attempt - 2)), len(self.pieces))
         if high is not None and size >= high:
-            size = (low + high) // 2 if attempt > 2 else high - 1
+            size = (low + high) // 2 if attempt > 2 else high - 1 - (high - low) // 64
         return max(size, 1)
+
+    def _inside_a_sentence(self, index: int) -> bool:
+        piece = self._piece(index)
+        return piece is not None and piece.level > 0
 
     def _open(self, index: int) -> Dialogue[bool]:
         """Cut a piece that seems to be over the limit alone, so that its first part fills the chunk before it."""

@@ -166,7 +166,7 @@ class Clean:
 
 def _mend(answer: str, source: str, name: str, repair: Repair, done: list[str]) -> str:
     mended = repair(answer, source)
-    if mended.strip() != answer.strip():
+    if mended.strip() != answer.strip() and name not in done:
         done.append(name)
     return mended
 

@@ -98,12 +98,10 @@ class Faithful:
         )
         for kind, on, lost_facts, least in checks:
             lost, had = lost_facts(source, text) if on else ([], 0)
-            if lost and 1 - len(lost) / had < least:
+            kept = 1 - len(lost) / max(1, had)
+            if kept < least:
                 shown = ", ".join(lost[:SHOWN]) + (", ..." if len(lost) > SHOWN else "")
-                return (
-                    "facts_lost",
-                    f"{1 - len(lost) / had:.2f} of {had} {kind} kept, the least is {least}; lost: {shown}",
-                )
+                return "facts_lost", f"{kept:.2f} of {had} {kind} kept, the least is {least}; lost: {shown}"
         return None
 
 

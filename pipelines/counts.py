@@ -32,13 +32,8 @@ def count_rows(rows: pa.Table) -> Counts:
         "kept": _tally(kept["style"]),
         "rejected": {},
         "repaired": _tally_words(rows["repaired"]) if "repaired" in rows.column_names else {},
-        "tokens": {
-            "real": _sum(real["source_tokens"]),
-            "prompt": _sum(rows["prompt_tokens"]),
-            "cached": _sum(rows["cached_tokens"]),
-            "completion": _sum(rows["completion_tokens"]),
-            "synthetic": _sum(kept["completion_tokens"]),
-        },
+        "tokens": {"real": _sum(real["source_tokens"]), "synthetic": _sum(kept["completion_tokens"])},
+        "paid": _paid(rows.filter(pc.is_valid(rows["prompt_tokens"]))),
     }
     for style, stage, reason in zip(*(left[c].to_pylist() for c in ("style", "stage", "reason")), strict=True):
         bucket = counts["rejected"].setdefault(style or "document", {})
@@ -52,6 +47,13 @@ def _documents(rows: pa.Table) -> int:
     broken = pc.is_null(rows["style"])
     begins = rows.filter(pc.or_(first, broken)).select(["source_file", "position"])
     return len(begins.group_by(["source_file", "position"]).aggregate([]))
+
+
+def _paid(rows: pa.Table) -> dict[str, Counts]:
+    """Sum up the tokens of the requests that were answered, by style: of the prompts, of these from the cache, written."""
+    names = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
+    sums = rows.group_by("style").aggregate([(name, "sum") for name in names.values()]).to_pylist()
+    return {row["style"]: {kind: row[f"{name}_sum"] or 0 for kind, name in names.items()} for row in sums}
 
 
 def _tally(column: pa.ChunkedArray) -> dict[str, int]:

@@ -17,6 +17,7 @@ from operators.tokenizer import approximate_tokenizer, load_tokenizer
 from pipelines.order import REQUESTS, START, Order, Spans, cut
 from pipelines.progress import Report
 
+REMEMBERED_IDS = 1 << 20  # per task, so that memory stays flat
 BYTES_PER_TOKEN = 4  # of text, roughly; only sizes the pieces in which a file is read
 
 
@@ -49,10 +50,12 @@ class ReadOrders:
 
     def __call__(self, rows: pa.Table) -> Iterator[pa.Table]:
         chunk = Chunk(self.chunk, _tokenizer(self.chunk.tokenizer))
+        seen: set[int] = set()
         with self.report.explaining():
             work = (item for row in rows["work"].to_pylist() for item in json.loads(row))
             for split, done, piece in self._pieces(work):
                 requests = self.fan_out(piece.documents, chunk(piece.documents))
+                self.report.add({"read": {"repeated_ids": _repeated(piece.documents["document_id"].to_pylist(), seen)}})
                 for order in cut(split.key, piece.begin, piece.end, requests, self.whole_documents):
                     if rest := _rest(order, done):
                         self.report.add({"read": {"requests": int(rewrites(rest.rows).sum())}})
@@ -81,6 +84,15 @@ class ReadOrders:
     def _read(self, split: Split, skip: list[tuple[int, int]]) -> Iterator[Piece]:
         piece_bytes = REQUESTS * self.chunk.max_tokens * BYTES_PER_TOKEN // len(self.fan_out.styles)
         return read_documents(split, self.input, self.storage, skip, piece_bytes)
+
+
+def _repeated(ids: list[str], seen: set[int]) -> int:
+    """Count the ids that came before, and remember them: a warning for the user, since equal ids do no harm here."""
+    hashes = [hash(id) for id in ids]
+    fresh = set(hashes) - seen
+    if len(seen) < REMEMBERED_IDS:
+        seen |= fresh
+    return len(hashes) - len(fresh)
 
 
 def _rest(order: Order, done: Spans) -> Order | None:

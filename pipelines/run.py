@@ -69,7 +69,10 @@ def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Spl
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
         with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):
             rephrase(job, work, checked.place, Report(board))
-        say(speed(ray.get(board.read.remote())["engine"]))
+        counts = ray.get(board.read.remote())
+        say(speed(counts["engine"]))
+        if repeated := counts["read"].get("repeated_ids"):
+            say(f"note: {repeated:,} documents have the id of another one. All are kept; `id` tells their rows apart.")
 
 
 def _bytes(work: list[dict]) -> int:

@@ -18,7 +18,7 @@ Real and rephrased text, made with `gristmill run rephrase`.
 |---|---|
 {facts}
 
-{tables}
+{styles}
 
 Columns of `data/`: `id`, `document_id`, `chunk_index`, `style` (`original` is real text, whole documents), `text`,
 `source_text` (what a rewrite was made from), `model`, `prompt_tokens`, `completion_tokens`, `finish_reason`, `similarity`
@@ -27,14 +27,19 @@ Columns of `data/`: `id`, `document_id`, `chunk_index`, `style` (`original` is r
 """
 
 
-def kept_and_rejected(counts: Counts) -> list[tuple[str, int, int, str]]:
-    """Give a row for each style: kept, rejected, and the reasons with their counts, the most frequent first."""
-    kept, rejected = counts.get("kept", {}), counts.get("rejected", {})
+HEAD = ("style", "kept", "rejected", "prompt tokens", "from cache", "written", "why rejected")
+
+
+def by_style(counts: Counts) -> list[tuple[str, ...]]:
+    """Give the cells of HEAD for each style; the reasons stand with their counts, the most frequent first."""
+    kept, rejected, paid = (counts.get(key, {}) for key in ("kept", "rejected", "paid"))
     rows = []
     for style in sorted(kept.keys() | rejected.keys(), key=lambda name: (name in ("document", "original"), name)):
         reasons = sorted(rejected.get(style, {}).items(), key=lambda item: -item[1])
         words = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
-        rows.append((style, kept.get(style, 0), sum(count for _, count in reasons), words))
+        numbers = [kept.get(style, 0), sum(count for _, count in reasons)]
+        numbers += [paid.get(style, {}).get(kind, 0) for kind in ("prompt", "cached", "completion")]
+        rows.append((style, *(f"{number:,}" for number in numbers), words))
     return rows
 
 
@@ -42,14 +47,9 @@ def facts(counts: Counts) -> list[tuple[str, str]]:
     """Give the totals that matter, as words."""
     tokens = counts.get("tokens", {})
     repaired = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.get("repaired", {}).items()))
-    cached = tokens.get("cached", 0) / tokens["prompt"] if tokens.get("prompt") else 0
     return [
         ("documents read", f"{counts.get('documents', 0):,}"),
         ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
-        (
-            "tokens paid",
-            f"{tokens.get('prompt', 0):,} prompt ({cached:.0%} from the cache), {tokens.get('completion', 0):,} completion",
-        ),
         ("repaired", repaired or "none"),
     ]
 
@@ -64,14 +64,11 @@ def speed(engine: Counts) -> str:
 
 def card(counts: Counts, title: str) -> str:
     """Write the artifact's README.md: a dataset card with YAML front matter."""
-    rows = [
-        f"| {style} | {kept:,} | {left:,} | {reasons} |" for style, kept, left, reasons in kept_and_rejected(counts)
-    ]
-    head = ["| style | kept | rejected | why |", "|---|---:|---:|---|"]
+    lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 2), "---"), *by_style(counts)]
     return CARD.format(
         title=title,
         facts="\n".join(f"| {name} | {value} |" for name, value in facts(counts)),
-        tables="\n".join(head + rows),
+        styles="\n".join(f"| {' | '.join(cells)} |" for cells in lines),
     )
 
 
@@ -81,9 +78,11 @@ def show(counts: Counts, where: str, seconds: float) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("style", "kept", "rejected", "why", title=f"{where} · {seconds:,.0f} s")
-    for style, kept, left, reasons in kept_and_rejected(counts):
-        table.add_row(style, f"{kept:,}", f"{left:,}", reasons)
+    table = Table(*HEAD, title=f"{where} · {seconds:,.0f} s")
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for cells in by_style(counts):
+        table.add_row(*cells)
     console.print(table)
     for name, value in facts(counts):
         console.print(f"{name}: {value}", highlight=False)

@@ -121,14 +121,16 @@ class TransformersEngine:
         """Gather what waits into batches, for ever. What is not foreseen ends the engine, never a waiting caller."""
         loop = asyncio.get_running_loop()
         while True:
-            batch = await self._gather()
+            batch = [each for each in await self._gather() if not each.answer.done()]  # a caller may have left
+            if not batch:
+                continue
             try:
                 completions = await loop.run_in_executor(self._thread, self._run, batch)
             except Exception as error:
                 self._fail(f"transformers failed with {self.model} ({type(error).__name__}: {error})", batch)
                 return
             for waiting, completion in zip(batch, completions, strict=True):
-                if not waiting.answer.done():  # its caller may have been cancelled
+                if not waiting.answer.done():
                     waiting.answer.set_result(completion)
 
     async def _gather(self) -> list[_Waiting]:

@@ -394,6 +394,12 @@ def test_originals_and_rejected_rows_pass_untouched():
     assert cleaned.schema.remove(cleaned.schema.get_field_index("repaired")) == table.schema
 
 
+def test_a_table_in_several_pieces_is_cleaned_like_a_whole_one():
+    rows = [row(f'"{REST}"'), {"id": "o", "style": ORIGINAL, "text": "x"}, row(SOURCE)]
+    pieces = pa.concat_tables([completed(rows[0]), completed(*rows[1:])])
+    assert STRICT(pieces).to_pylist() == STRICT(completed(*rows)).to_pylist()
+
+
 def test_an_empty_table_and_one_of_originals_alone_keep_their_schema():
     for table in (completed(), completed({"id": "o", "style": ORIGINAL, "text": "x"})):
         assert STRICT(table).column_names == [*table.column_names, "repaired"]

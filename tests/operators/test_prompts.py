@@ -168,7 +168,7 @@ PAIR = "Question: Is it old?\nAnswer: Yes."
         "### Question 1: Is it old?\nAnswer 1: Yes.",
         "Question: Is it old? Answer: Yes.",
         "질문: Is it old?\n답변: Yes.",
-        "问题：Is it old?\n答案：Yes.",  # noqa: RUF001
+        "问题：Is it old?\n答案：Yes.",
         "Frage: Is it old?\nAntwort: Yes.",
         f"Question: Nobody knows?\n{PAIR}",
     ],
@@ -205,7 +205,7 @@ def test_prose_loses_its_markdown_and_keeps_its_stars():
 
 
 def test_list_items_begin_alike_whatever_sign_the_model_chose():
-    answer = "# Facts\n* one\n  • two\n3. three\n4) four\n– five\nno item\n2.5 metres"  # noqa: RUF001
+    answer = "# Facts\n* one\n  • two\n3. three\n4) four\n– five\nno item\n2.5 metres"
     assert parse("knowledge_list", answer).text == "Facts\n- one\n  - two\n- three\n- four\n- five\nno item\n2.5 metres"
     assert parse("knowledge_list", "No list.").reason == "unparsable"
 

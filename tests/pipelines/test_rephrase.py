@@ -154,3 +154,33 @@ def test_bad_requests_are_answered_before_anything_starts(server, corpus, tmp_pa
     with pytest.raises(BadRequest, match=said):
         run_rephrase(job(server, corpus, tmp_path / "out", *words))
     assert server.stats()["requests"] == 0
+
+
+def test_documents_with_equal_ids_are_all_kept_and_the_user_is_told(ray_session, server, tmp_path):
+    (tmp_path / "twins.jsonl").write_text(
+        '{"id": "x", "text": "The first one."}\n{"id": "x", "text": "The second one."}\n'
+    )
+    said = []
+    run_rephrase(job(server, tmp_path / "twins.jsonl", tmp_path / "out", "mix.synthetic=100"), say=said.append)
+    originals = [r for r in rows(tmp_path / "out") + rows(tmp_path / "out", "rejected") if r["style"] == ORIGINAL]
+    assert {row["text"] for row in originals} == {"The first one.", "The second one."}
+    assert any("1 documents have the id of another" in line for line in said)
+
+
+def test_the_artifact_loads_with_datasets_and_its_card_has_front_matter(ray_session, server, corpus, tmp_path):
+    import datasets
+    import yaml
+
+    output = tmp_path / "out"
+    run_rephrase(job(server, corpus, output))
+    loaded = datasets.load_dataset(str(output), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == len(rows(output))
+    front = (output / "README.md").read_text().split("---")[1]
+    assert yaml.safe_load(front)["configs"][0]["data_files"] == "data/*.parquet"
+
+
+def test_a_password_in_the_endpoint_is_nowhere_in_the_artifact(ray_session, server, corpus, tmp_path):
+    url = server.url.replace("http://", "http://me:hush-hush@")
+    run_rephrase(job(server, corpus, tmp_path / "out", f"engine.openai.base_url={url}"))
+    files = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert files and not any(b"hush-hush" in content for content in files)

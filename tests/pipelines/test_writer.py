@@ -20,6 +20,7 @@ ROWS = completed(
         "style": "qa",
         "chunk_index": 0,
         "text": "new",
+        "prompt_tokens": 9,
         "completion_tokens": 5,
         "position": 0,
     },
@@ -74,7 +75,8 @@ def test_counts_say_what_became_of_everything(place):
     assert counts["kept"] == {ORIGINAL: 1, "qa": 1}
     assert counts["rejected"] == {"qa": {"clean/refusal": 1}, "document": {"read/null_text": 1}}
     assert counts["documents"] == 2
-    assert (counts["tokens"]["real"], counts["tokens"]["synthetic"]) == (7, 5)
+    assert counts["tokens"] == {"real": 7, "synthetic": 5}
+    assert counts["paid"] == {"qa": {"prompt": 9, "cached": 0, "completion": 5}}
 
 
 def test_a_write_that_ray_runs_again_adds_nothing(place):
