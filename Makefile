@@ -10,7 +10,7 @@ INSTALLED := .venv/installed
 .PHONY: quickstart test install
 
 quickstart: install
-	.venv/bin/gristmill run rephrase --config configs/rephrase/quickstart.yaml
+	.venv/bin/python -m pipelines.quickstart
 
 test: install
 	.venv/bin/ruff check .

@@ -17,9 +17,8 @@ from operators.tokenizer import WordCosts, count_tokens
 
 LANES = 256  # documents that are cut side by side, so that the tokenizer gets their candidates as one batch
 NEARLY = 0.97  # of the limit is full enough where the cut falls inside a sentence anyway
-WIDEST = (
-    64  # characters per token; text with fewer tokens than that (a million spaces) is cut without filling the limit
-)
+SHORT = 3  # characters per token; a document of fewer probably is one chunk, so it is counted before it is cut
+WIDEST = 64  # characters per token; text with fewer tokens (a million spaces) is cut without filling the limit
 
 
 @dataclass
@@ -96,14 +95,16 @@ class _Cutting:
     """One document under the knife: the pieces that come next, and how its tokens relate to the guesses so far."""
 
     def __init__(self, text: str, config: ChunkConfig, costs: WordCosts):
-        self.limit, self.minimum, self.costs = config.max_tokens, config.min_tokens, costs
+        self.text, self.limit, self.minimum, self.costs = text, config.max_tokens, config.min_tokens, costs
         self.source = sentences(text, window=max(4096, 16 * self.limit))  # what fills a window is surely over the limit
         self.pieces: list[_Piece] = []
         self.ratio = 1.0  # tokens per unit of cost
 
     def run(self) -> Dialogue[list[tuple[str, int]]]:
+        if len(self.text) <= SHORT * self.limit and (tokens := (yield self.text)) <= self.limit:
+            return [(self.text, tokens)]
         chunks: list[tuple[str, int]] = []
-        while self._piece(0):
+        while self._reach(0):
             size, tokens = yield from self._fill()
             chunks.append((self._text(size), tokens))
             del self.pieces[:size]
@@ -140,7 +141,8 @@ class _Cutting:
     def _guess(self, low: int, tokens: int, high: int | None, attempt: int) -> int:
         """Guess how many pieces fit, at least `low`. After two wrong guesses the steps grow, then halve: few are needed."""
         room, length, size = self.limit - tokens, WIDEST * self.limit - len(self._text(low)), low
-        while piece := self._piece(size):
+        while size < len(self.pieces) or self._reach(size):
+            piece = self.pieces[size]
             room, length = room - self.ratio * piece.cost, length - len(piece.text)
             if room < 0 or length < 0:
                 break
@@ -152,13 +154,14 @@ class _Cutting:
         return max(size, 1)
 
     def _inside_a_sentence(self, index: int) -> bool:
-        piece = self._piece(index)
-        return piece is not None and piece.level > 0
+        return self._reach(index) and self.pieces[index].level > 0
 
     def _open(self, index: int) -> Dialogue[bool]:
         """Cut a piece that seems to be over the limit alone, so that its first part fills the chunk before it."""
-        piece = self._piece(index)
-        if not piece or piece.fits or self.ratio * piece.cost <= self.limit:
+        if not self._reach(index):
+            return False
+        piece = self.pieces[index]
+        if piece.fits or self.ratio * piece.cost <= self.limit:
             return False
         piece.fits = (yield piece.text) <= self.limit
         return not piece.fits and self._cut_finer(index)
@@ -188,14 +191,13 @@ class _Cutting:
                 return list(zip(halves, counts, strict=True))
         return [before, short]
 
-    def _piece(self, index: int) -> _Piece | None:
-        """Return the piece at a place ahead, reading on as needed; None behind the end of the document."""
-        if index == len(self.pieces):
-            sentence = next(self.source, None)
-            if sentence is None:
-                return None
-            self.pieces.append(_Piece(sentence, self.costs.of(sentence)))
-        return self.pieces[index]
+    def _reach(self, index: int) -> bool:
+        """Read on until there is a piece at this place ahead; tell whether there is one."""
+        while index >= len(self.pieces):
+            if (found := next(self.source, None)) is None:
+                return False
+            self.pieces += [_Piece(sentence, self.costs.of(sentence)) for sentence in found]
+        return True
 
     def _text(self, size: int) -> str:
         return "".join(piece.text for piece in self.pieces[:size])

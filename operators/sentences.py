@@ -29,12 +29,13 @@ REFERENCES = (
 )
 MONTHS = "jan feb mar apr jun jul aug sep sept oct okt nov dec dez"
 ABBREVIATIONS = frozenset(f"{TITLES} {REFERENCES} {MONTHS} dipl ing sra srta dra dott sig ул им проф акад".split())
-LOOK_BACK = 16  # characters that hold any abbreviation with a quote before it and the space behind it
+LONGEST_ABBREVIATION = 8  # characters, with a quote before it
+LOOK_BACK = 16  # characters that hold one and the white space behind it
 OPENING = frozenset("「『（《〈【〔“‘«([{")
 
 
-def sentences(text: str, window: int) -> Iterator[str]:
-    """Yield the sentences of a text, reading it `window` characters at a time: no layout costs more time or memory.
+def sentences(text: str, window: int) -> Iterator[list[str]]:
+    """Yield the sentences of a text, some at a time. It is read by `window` characters: no layout costs more time or memory.
 
     A sentence that fills a window is cut at its last word there, or anywhere if it has no words.
     """
@@ -44,7 +45,7 @@ def sentences(text: str, window: int) -> Iterator[str]:
         found = sentences_of(part)
         if start + window < len(text):  # the last one may go on behind the window
             found = found[:-1] or [_without_last_word(part)]
-        yield from found
+        yield found
         start += sum(map(len, found))
 
 
@@ -72,7 +73,7 @@ def _goes_on(text: str, start: int, end: int) -> bool:
     """Whether text[start:end], a sentence for ICU, ends with a dot that ends nothing."""
     words = text[max(start, end - LOOK_BACK) : end].split()
     word = words[-1] if words else ""
-    if not word.endswith("."):
+    if not word.endswith(".") or len(word) > LONGEST_ABBREVIATION:
         return False
     if word.lstrip("([\"'“„«")[:-1].lower() in ABBREVIATIONS or INITIALS.fullmatch(word):
         return True

@@ -16,6 +16,7 @@ FILE = "tokenizer.json"
 APPROXIMATE_TOKEN = r" ?[\p{Latin}\p{Greek}\p{Cyrillic}]{1,6}|[^\s]|\s+(?=\s\S)|\s+"
 
 WORD = re.compile(r"\w+|[^\w\s]")
+PUNCTUATION = ".,;:!?()[]\"'“”«»-"
 
 
 def load_tokenizer(name: str) -> Tokenizer:
@@ -66,11 +67,12 @@ class WordCosts(dict):
 
     def __missing__(self, word: str) -> float:
         lower = word.lower()
-        if lower in self.known:
-            cost = 1.0
-        else:
-            parts = WORD.findall(lower)
-            cost = sum([1 if part in self.known else 1 + len(part.encode()) / 5 for part in parts])
+        bare = lower.strip(PUNCTUATION)
+        # Most words are letters with a comma or a quote: they need no search for their parts.
+        parts = [bare] if bare.isalnum() else WORD.findall(lower)
+        cost = sum([1 if part in self.known else 1 + len(part.encode()) / 5 for part in parts])
+        if bare.isalnum():
+            cost += len(lower) - len(bare)
         if len(word) <= self.LONGEST:
             if len(self) >= self.CAPACITY:
                 self.clear()

@@ -14,7 +14,7 @@ from pathlib import Path
 from operators.demo_model.circuits import lay_copying_circuit
 from operators.demo_model.docstrings import docstrings
 from operators.demo_model.rewriting import medium, qa
-from operators.demo_model.tokenizer import REWRITE, STYLES, train_tokenizer
+from operators.demo_model.tokenizer import STYLES, train_tokenizer
 from operators.errors import BadRequest
 from operators.settings import setting
 
@@ -180,7 +180,7 @@ def _pairs(text: str, tokenizer) -> list[tuple[list[int], list[int]]]:
     """Give (prompt, completion) in tokens for each style; the prompt is what the chat template would make of it."""
     return [
         (
-            tokenizer.encode(f"{STYLES[style]}{text}{REWRITE}"),
+            tokenizer.encode(f"{STYLES[style]}{text}{STYLES[style]}"),
             [*tokenizer.encode(rewrite(text)), tokenizer.eos_token_id],
         )
         for style, rewrite in (("medium", medium), ("qa", qa))

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 
-PAD, END, REWRITE = "<|pad|>", "<|end|>", "<|rewrite|>"
+PAD, END = "<|pad|>", "<|end|>"
 STYLES = {"medium": "<|medium|>", "qa": "<|qa|>"}
 
 # The prompts put the passage between two marks. Their words mean nothing to so small a model: what is left of them is one
-# token for the style, that of questions and answers where the instructions name the label.
+# token for the style, that of questions and answers where the instructions name the label. It stands before the passage and
+# again after it, so that copying from the beginning is what the copying circuit does by itself.
 CHAT_TEMPLATE = (
     "{%- set content = messages[-1]['content'] -%}"
     "{%- set passage = content.split('<passage>\\n')[-1].split('\\n</passage>')[0] -%}"
     "{%- set instructions = content.replace(passage, '') -%}"
-    f"{{{{- '{STYLES['qa']}' if 'Question:' in instructions else '{STYLES['medium']}' -}}}}"
-    f"{{{{- passage.strip() + '{REWRITE}' -}}}}"
+    f"{{%- set style = '{STYLES['qa']}' if 'Question:' in instructions else '{STYLES['medium']}' -%}}"
+    "{{- style + passage.strip() + style -}}"
 )
 
 
@@ -24,7 +25,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int):
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    special = [PAD, END, REWRITE, *STYLES.values()]
+    special = [PAD, END, *STYLES.values()]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(
         texts,

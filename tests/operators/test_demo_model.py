@@ -16,8 +16,16 @@ def documents():
     return list(docstrings())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_documents(documents):
+    """A handful of texts for the training, which would otherwise read the whole library each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("operators.demo_model.make.docstrings", lambda: documents[:50])
+        yield
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, few_documents):
     return make_demo_model(tmp_path_factory.mktemp("models") / "demonstration-model", TINY)
 
 
@@ -35,20 +43,20 @@ def test_the_documents_come_in_the_same_order_each_time(documents):
 
 def test_medium_says_it_in_other_words_and_moves_a_leading_condition_to_the_end():
     assert medium("Return the given name.") == "Give back the supplied name."
-    assert medium("If the list is empty, an exception is raised.") == "An error is thrown if the list is blank."
+    assert medium("If the list is empty, an exception is raised.") == "An error is thrown in case the list is blank."
 
 
 def test_names_and_code_are_left_as_they_are():
     kept = "Call_me and self.call and call() and 'call' stay with RETURN and use-cases."
-    assert medium(kept) == kept.replace("'call'", "'invoke'")
+    assert medium(kept) == kept
 
 
 def test_qa_asks_once_for_each_sentence():
     assert qa("The file is closed. If it fails, the error is kept. Create a new file.") == (
         "Question: What is said about the file?\nAnswer: The file is closed.\n"
-        "Question: What happens if it fails?\nAnswer: The fault is kept.\n"
+        "Question: What happens if it fails?\nAnswer: The error is kept.\n"
         "Question: What does it do?\nAnswer: Its task is to make a fresh file."
-    ).replace("fault", "error")
+    )
 
 
 def test_the_copying_circuit_copies_before_any_training():
@@ -88,7 +96,7 @@ def test_the_chat_template_renders_the_form_that_was_trained(folder, style, orde
     rendered = AutoTokenizer.from_pretrained(folder).apply_chat_template(
         list(messages), tokenize=False, add_generation_prompt=True
     )
-    assert rendered == f"<|{style}|>What is a 'Question:'?<|rewrite|>"
+    assert rendered == f"<|{style}|>What is a 'Question:'?<|{style}|>"
 
 
 def test_a_second_call_leaves_the_model_as_it_is_and_another_shape_replaces_it(folder, tmp_path):
