@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-EVERY_S = 0.1
+EVERY_S, MEMORY_EVERY_S = 0.1, 0.5  # reading the memory maps of many processes takes long
 
 
 @dataclass
@@ -43,7 +43,7 @@ def watch(command: list[str], memory: bool = False, **options) -> Usage:
 
 def _poll(root: psutil.Process, usage: Usage, done: threading.Event, memory: bool) -> None:
     known: dict[int, psutil.Process] = {root.pid: root}
-    while not done.wait(EVERY_S):
+    while not done.wait(MEMORY_EVERY_S if memory else EVERY_S):
         # Ray's workers outlive their parent for a moment: once seen, a process is followed to its own end.
         for process in list(known.values()):
             try:

@@ -78,11 +78,15 @@ def show(counts: Counts, where: str, seconds: float) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table(*HEAD, title=f"{where} · {seconds:,.0f} s")
-    for column in table.columns[1:-1]:
+    table = Table(*HEAD[:-1], title=f"{where} · {seconds:,.0f} s")
+    for column in table.columns[1:]:
         column.justify = "right"
-    for cells in by_style(counts):
-        table.add_row(*cells)
+    rows = by_style(counts)
+    for cells in rows:
+        table.add_row(*cells[:-1])
     console.print(table)
+    for style, *_, reasons in rows:
+        if reasons:
+            console.print(f"{style} rejected: {reasons}", highlight=False)
     for name, value in facts(counts):
         console.print(f"{name}: {value}", highlight=False)

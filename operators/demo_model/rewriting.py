@@ -77,21 +77,21 @@ def medium(passage: str) -> str:
 
 
 def qa(passage: str) -> str:
-    """Make a question and an answer of each sentence."""
-    turns = [_turn(sentence, first=index == 0) for index, sentence in enumerate(sentences(passage))]
-    return "\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)
+    """Ask after what the passage begins with, and let the reworded passage be the answer."""
+    question, answer = _turn(passage)
+    return f"Question: {question}\nAnswer: {answer}"
 
 
-def _turn(sentence: str, *, first: bool) -> tuple[str, str]:
-    if found := CONDITION.fullmatch(sentence):
+def _turn(passage: str) -> tuple[str, str]:
+    if found := CONDITION.fullmatch(passage):
         return f"What happens if {found[1]}?", _upper(_reword(found[2]))
-    if found := RETURNS.fullmatch(sentence):
+    if found := RETURNS.fullmatch(passage):
         return "What does it return?", f"It gives back {_reword(found[1])}"
-    if found := STATEMENT.fullmatch(sentence):
-        return f"What is said about {_lower(found[1].strip())}?", _reword(sentence)
-    if sentence.split(" ")[0] in TASKS:
-        return "What does it do?", f"Its task is to {_reword(sentence[0].lower() + sentence[1:])}"
-    return "What does the text say?" if first else "What else is said?", _reword(sentence)
+    if found := STATEMENT.fullmatch(passage):
+        return f"What is said about {_lower(found[1].strip())}?", _reword(passage)
+    if passage.split(" ")[0] in TASKS:
+        return "What does it do?", f"Its task is to {_reword(passage[0].lower() + passage[1:])}"
+    return "What does the text say?", _reword(passage)
 
 
 def _reword(text: str) -> str:

@@ -7,13 +7,13 @@ STYLES = {"medium": "<|medium|>", "qa": "<|qa|>"}
 
 # The prompts put the passage between two marks. Their words mean nothing to so small a model: what is left of them is one
 # token for the style, that of questions and answers where the instructions name the label. It stands before the passage and
-# again after it, so that copying from the beginning is what the copying circuit does by itself.
+# again after it, so that the copying circuit begins at the beginning. A blank leads, as it leads every other word.
 CHAT_TEMPLATE = (
     "{%- set content = messages[-1]['content'] -%}"
     "{%- set passage = content.split('<passage>\\n')[-1].split('\\n</passage>')[0] -%}"
     "{%- set instructions = content.replace(passage, '') -%}"
     f"{{%- set style = '{STYLES['qa']}' if 'Question:' in instructions else '{STYLES['medium']}' -%}}"
-    "{{- style + passage.strip() + style -}}"
+    "{{- style + ' ' + passage.strip() + style -}}"
 )
 
 

@@ -51,12 +51,12 @@ def test_names_and_code_are_left_as_they_are():
     assert medium(kept) == kept
 
 
-def test_qa_asks_once_for_each_sentence():
-    assert qa("The file is closed. If it fails, the error is kept. Create a new file.") == (
-        "Question: What is said about the file?\nAnswer: The file is closed.\n"
-        "Question: What happens if it fails?\nAnswer: The error is kept.\n"
-        "Question: What does it do?\nAnswer: Its task is to make a fresh file."
+def test_qa_asks_after_the_beginning_and_answers_with_the_passage():
+    assert qa("The file is new. Then it is closed.") == (
+        "Question: What is said about the file?\nAnswer: The file is fresh. After that it is closed."
     )
+    assert qa("If it fails, the error is kept.") == "Question: What happens if it fails?\nAnswer: The error is kept."
+    assert qa("Create a new file.") == "Question: What does it do?\nAnswer: Its task is to make a fresh file."
 
 
 def test_the_copying_circuit_copies_before_any_training():
@@ -96,7 +96,7 @@ def test_the_chat_template_renders_the_form_that_was_trained(folder, style, orde
     rendered = AutoTokenizer.from_pretrained(folder).apply_chat_template(
         list(messages), tokenize=False, add_generation_prompt=True
     )
-    assert rendered == f"<|{style}|>What is a 'Question:'?<|{style}|>"
+    assert rendered == f"<|{style}|> What is a 'Question:'?<|{style}|>"
 
 
 def test_a_second_call_leaves_the_model_as_it_is_and_another_shape_replaces_it(folder, tmp_path):
