@@ -30,10 +30,10 @@ def read_again(corpus: str) -> dict[tuple[str, int], str | None]:
     """Give the text of every document by its place, null where there is none."""
     config, storage = InputConfig(path=corpus), StorageConfig()
     return {
-        (row["source_file"], row["position"]): row["text"]
+        (row["source_file"], row["position"]): None if row["reason"] else row["text"]
         for split in split_input(list_input(config, storage), config)
         for piece in read_documents(split, config, storage)
-        for row in piece.documents.select(["source_file", "position", "text"]).to_pylist()
+        for row in piece.documents.select(["source_file", "position", "text", "reason"]).to_pylist()
     }
 
 
@@ -68,16 +68,22 @@ def account(corpus: str, output: Path) -> None:
             if row["reason"] == "broken_record":
                 print(f"    broken record: {row['source_file']}: {row['detail'][:90]}")
         else:
-            chunks.setdefault(row["document_id"], []).append((row["chunk_index"], row["source_text"]))
+            chunks.setdefault(row["document_id"], {}).setdefault(row["chunk_index"], []).append(row["source_text"])
     assert found == expected, (
         f"{sum((expected - found).values())} documents are missing, {sum((found - expected).values())} new"
     )
-    joined = Counter("".join(text for _, text in sorted(pieces)) for pieces in chunks.values())
+    # Copies of a document have one id: the n-th text of each of its chunks belongs to the n-th copy.
+    joined = Counter(
+        "".join(copy)
+        for pieces in chunks.values()
+        for copy in zip(*(sorted(pieces[i]) for i in sorted(pieces)), strict=True)
+    )
     whole = sum(joined[text] for text in expected if text is not None)
     print(
         f"    documents read {sum(expected.values()):,} = kept {sum(found.values()) - found[None]:,} + rejected {found[None]:,}"
     )
     print(f"    rejected while reading: {dict(rejected)}")
+    assert whole == sum(expected.values()) - expected[None], "a document's chunks do not join back to it"
     print(f"    documents whose chunks join back to them {whole:,}, rows {len(ids):,}, all ids unique")
     sources = json.loads((output / "_gristmill/summary.json").read_text())
     print(f"    why rewrites were rejected: {sources['rejected'].get('medium', {})}")

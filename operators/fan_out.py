@@ -22,18 +22,18 @@ class FanOut:
         self.styles, self.real = styles, real
 
     def __call__(self, documents: pa.Table, chunks: pa.Table) -> pa.Table:
-        rows = pa.concat_tables([self._originals(documents, chunks), *self._requests(chunks)])
+        tokens = chunks.group_by("position").aggregate([("source_tokens", "sum")])
+        documents, chunks = (_with_tokens(table, tokens) for table in (documents, chunks))
+        rows = pa.concat_tables([self._originals(documents), *self._requests(chunks)])
         rows = rows.append_column("rank", self._rank(rows))
         rows = rows.sort_by([("position", "ascending"), ("rank", "ascending")]).drop_columns("rank")
         rows = rows.set_column(0, REQUESTS.field("id"), pa.array(_ids(rows), pa.string()))
         return reject(rows, "fan_out", self._too_short(rows))
 
-    def _originals(self, documents: pa.Table, chunks: pa.Table) -> pa.Table:
+    def _originals(self, documents: pa.Table) -> pa.Table:
         kept = documents.filter(pa.array(living(documents) & self.real))
-        sums = chunks.group_by("position").aggregate([("source_tokens", "sum")])
-        tokens = sums["source_tokens_sum"].take(pc.index_in(kept["position"], sums["position"])).cast(pa.int32())
         style = pa.repeat(pa.scalar(ORIGINAL), len(kept))
-        return _as_requests(kept, text=kept["text"], style=style, source_tokens=tokens)
+        return _as_requests(kept, text=kept["text"], style=style, source_tokens=kept["document_tokens"])
 
     def _requests(self, chunks: pa.Table) -> list[pa.Table]:
         alive = pa.array(living(chunks))
@@ -60,6 +60,12 @@ class FanOut:
         style = np.array([place[name] for name in rows["style"].to_pylist()], dtype=np.int64)
         chunk = pc.fill_null(rows["chunk_index"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return pa.array(np.where(style == 0, -1, chunk * len(place) + style))
+
+
+def _with_tokens(table: pa.Table, tokens: pa.Table) -> pa.Table:
+    """Add the tokens of each row's document, found by its position."""
+    sums = tokens["source_tokens_sum"].take(pc.index_in(table["position"], tokens["position"]))
+    return table.append_column("document_tokens", sums.cast(pa.int32()))
 
 
 def _as_requests(table: pa.Table, **columns: pa.Array) -> pa.Table:

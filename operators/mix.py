@@ -26,9 +26,9 @@ class Mix:
     """Drop the surplus of the side that has too many rows, so that real : synthetic is as asked.
 
     Reads the rows of whole work orders. The surplus leaves with stage `mix`, reason `surplus`; the scarce side is kept
-    whole. Which rows go is drawn from their ids and the seed, so the same order always gives the same choice. The row on
-    the border stays with the probability of the part of it that still fits: over many orders the proportion is met
-    exactly in expectation, whatever the lengths.
+    whole. A document that goes on in other orders counts in each with the part of it that was rewritten there. Which rows go
+    is drawn from their ids and the seed, so the same order always gives the same choice. The row on the border stays with the
+    probability of the part of it that still fits: over many orders the proportion is met in expectation, whatever the lengths.
     """
 
     def __init__(self, config: MixConfig):
@@ -44,25 +44,38 @@ class Mix:
         synthetic = rewrites(table)
         real = living(table) & ~synthetic
         size = self._sizes(table)
-        # What one part holds, by the scarcer side: the other side must not exceed its parts of that.
-        parts = [(mask, share) for mask, share in ((real, self.config.real), (synthetic, self.config.synthetic))]
-        part = min((size[mask].sum() / share for mask, share in parts if share > 0), default=0.0)
+        there = {"real": self._real_here(table), "synthetic": size[synthetic].sum()}
+        shares = {"real": self.config.real, "synthetic": self.config.synthetic}
+        # What one part can be: the scarcer side decides.
+        part = min((there[side] / share for side, share in shares.items() if share > 0), default=0.0)
         ids = table["id"].to_pylist()
-        surplus = [row for mask, share in parts for row in self._surplus(np.flatnonzero(mask), size, part * share, ids)]
-        return reject(table, "mix", {int(row): ("surplus", self._detail()) for row in surplus})
+        leaving = []
+        for side, mask in (("real", real), ("synthetic", synthetic)):
+            kept = part * shares[side] / there[side] if there[side] else 0.0
+            leaving += self._surplus(np.flatnonzero(mask), size, kept * size[mask].sum(), ids)
+        return reject(table, "mix", {int(row): ("surplus", self._detail()) for row in leaving})
 
     def _sizes(self, table: pa.Table) -> np.ndarray:
+        """Give what each row counts for: 1, or its tokens."""
         if self.config.by == "rows":
             return np.ones(len(table))
         tokens = pc.if_else(pc.equal(table["style"], ORIGINAL), table["source_tokens"], table["completion_tokens"])
         return pc.fill_null(tokens, 0).to_numpy(zero_copy_only=False).astype(float)
+
+    def _real_here(self, table: pa.Table) -> float:
+        """Count the real text that was rewritten in this table, whole documents or parts of them, once for all styles."""
+        asked = table.filter(pc.fill_null(pc.not_equal(table["style"], ORIGINAL), False))
+        styles = pc.count_distinct(asked["style"]).as_py()
+        tokens = asked["source_tokens"].to_numpy().astype(float)
+        whole = asked["document_tokens"].to_numpy() if self.config.by == "rows" else 1.0
+        return float((tokens / whole).sum()) / max(styles, 1)
 
     def _surplus(self, rows: np.ndarray, size: np.ndarray, allowed: float, ids: list[str]) -> list[int]:
         draws = {row: self._draw(ids[row], "order") for row in rows}
         leaving, taken = [], 0.0
         for row in sorted(rows, key=draws.__getitem__):
             room = allowed - taken
-            fits = size[row] <= room + 1e-9
+            fits = size[row] <= room + 1e-6
             if fits or (room > 0 and self._draw(ids[row], "border") * size[row] < room):
                 taken += size[row]
             else:

@@ -52,6 +52,7 @@ REQUESTS = pa.schema(
         ),  # the rewrite; null until `Rephrase` has run. The document where style is "original"
         ("source_text", pa.large_string()),
         ("source_tokens", pa.int32()),
+        ("document_tokens", pa.int32()),  # of the whole document, whatever part of it this row is
         ("metadata", pa.large_string()),
         ("source_file", pa.string()),
         ("position", pa.int64()),
@@ -85,10 +86,8 @@ def with_columns(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.T
     """Return the table with the named columns added, or put in the place of those of the same name."""
     for name, values in columns.items():
         index = table.schema.get_field_index(name)
-        if index < 0:
-            table = table.append_column(name, values)
-        else:
-            table = table.set_column(index, pa.field(name, values.type), values)
+        index = index if index >= 0 else len(table.column_names)
+        table = (table.drop_columns(name) if name in table.column_names else table).add_column(index, name, values)
     return table
 
 

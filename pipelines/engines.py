@@ -60,7 +60,8 @@ class BesideEngine:
 
     def _report(self) -> None:
         sums = add_counts(*(asdict(progress) for progress in self.operator.progress().values()))
-        self.report.engine(self.name, sums | {"began": self.began, "last": self.last})
+        seated = min(sums["in_flight"], self.engine.seats)  # the others wait inside the engine for a seat
+        self.report.engine(self.name, sums | {"in_flight": seated, "began": self.began, "last": self.last})
 
 
 def on_engines(

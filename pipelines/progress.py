@@ -13,6 +13,7 @@ from operators.storage.base import CorruptFile
 from pipelines.counts import Counts, add_counts
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
+LEAST_SHARE = 0.02  # of the input that must be read before the rest is guessed from it
 
 
 class Scoreboard:
@@ -100,7 +101,7 @@ class Pace:
 def _expected(read: Counts) -> float | None:
     """Estimate all requests of the run from the part of the input that has been read."""
     share = read.get("bytes", 0) / read["of_bytes"] if read.get("of_bytes") else 0
-    return read.get("requests", 0) / min(share, 1.0) if share > 0 else None
+    return read.get("requests", 0) / min(share, 1.0) if share > LEAST_SHARE else None
 
 
 def _clock(seconds: float) -> str:

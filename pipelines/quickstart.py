@@ -11,7 +11,6 @@ import textwrap
 from pathlib import Path
 
 from operators.demo_model import docstrings, make_demo_model
-
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL

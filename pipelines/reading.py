@@ -1,6 +1,7 @@
 """The first stage of every pipeline over documents: splits of input files become work orders."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
@@ -104,4 +105,5 @@ def _rest(order: Order, done: Spans) -> Order | None:
 
 @lru_cache(maxsize=4)
 def _tokenizer(name: str | None):
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # Ray gives each task a core; tokenizers would take all
     return load_tokenizer(name) if name else approximate_tokenizer()

@@ -36,7 +36,6 @@ KNOWN = "|".join(sorted(map(re.escape, IN_OTHER_WORDS), key=len, reverse=True))
 WORD = re.compile(rf"(?<![\w.'/`-])({KNOWN})(?![\w'(=/`-]|\.\w)", re.IGNORECASE)  # no part of a name or of code
 
 CONDITION = re.compile(r"If ([^,.]+), (?:then )?(.+)")
-CONDITION_ALONE = re.compile(r"If ([^,.]+), (?:then )?([^,]+)\.")
 RETURNS = re.compile(r"Returns? (.+)")
 STATEMENT = re.compile(r"((?:\S+ ){1,4}?)(?:is|are|was|can|should|must|may|will|has|does|provides|contains|takes) .+")
 ARTICLES = {
@@ -65,15 +64,9 @@ TASKS = set(
 )
 
 
-def sentences(passage: str) -> list[str]:
-    """Cut a passage at its sentence ends; the blanks between are left out."""
-    return re.split(r"(?<=[.!?]) (?=[A-Z])", passage)
-
-
 def medium(passage: str) -> str:
-    """Say it in other words, with a leading condition moved to the end of its sentence."""
-    moved = (CONDITION_ALONE.sub(lambda found: f"{_upper(found[2])} if {found[1]}.", one) for one in sentences(passage))
-    return " ".join(map(_reword, moved))
+    """Say it in other words."""
+    return WORD.sub(_replacement, passage)
 
 
 def qa(passage: str) -> str:
@@ -84,18 +77,14 @@ def qa(passage: str) -> str:
 
 def _turn(passage: str) -> tuple[str, str]:
     if found := CONDITION.fullmatch(passage):
-        return f"What happens if {found[1]}?", _upper(_reword(found[2]))
+        return f"What happens if {found[1]}?", _upper(medium(found[2]))
     if found := RETURNS.fullmatch(passage):
-        return "What does it return?", f"It gives back {_reword(found[1])}"
+        return "What does it return?", f"It gives back {medium(found[1])}"
     if found := STATEMENT.fullmatch(passage):
-        return f"What is said about {_lower(found[1].strip())}?", _reword(passage)
+        return f"What is said about {_lower(found[1].strip())}?", medium(passage)
     if passage.split(" ")[0] in TASKS:
-        return "What does it do?", f"Its task is to {_reword(passage[0].lower() + passage[1:])}"
-    return "What does the text say?", _reword(passage)
-
-
-def _reword(text: str) -> str:
-    return WORD.sub(_replacement, text)
+        return "What does it do?", f"Its task is to {medium(passage[0].lower() + passage[1:])}"
+    return "What does the text say?", medium(passage)
 
 
 def _replacement(found: re.Match) -> str:

