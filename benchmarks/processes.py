@@ -19,6 +19,14 @@ class Usage:
     peak_by_process: dict[int, int] = field(default_factory=dict)
     peak_total: int = 0
     wall_s: float = 0.0
+    timeline: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # moments (monotonic clock) and CPU seconds by then
+
+    def cpu_since(self, moment: float) -> float:
+        """Give the CPU seconds used after a moment of the monotonic clock."""
+        before = max((cpu for at, cpu in self.timeline if at <= moment), default=0.0)
+        return self.cpu_total_s - before
 
     @property
     def cpu_total_s(self) -> float:
@@ -63,3 +71,4 @@ def _poll(root: psutil.Process, usage: Usage, done: threading.Event, memory: boo
             except psutil.NoSuchProcess:
                 continue
         usage.peak_total = max(usage.peak_total, total)
+        usage.timeline.append((time.monotonic(), usage.cpu_total_s))

@@ -98,6 +98,8 @@ def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -
 
     splits = ray.data.from_items(work, override_num_blocks=min(len(work), 4096))
     splits.context.target_max_block_size = 1  # one order, one block (see pipelines.order)
+    # Blocks that a reader may be ahead of the driver. Ray's 2 suit blocks of 128 MiB; the driver takes them once a round.
+    splits.context._max_num_blocks_in_streaming_gen_buffer = 64
     orders = splits.map_batches(read.__call__, **stage)
     rewrites = on_engines(orders, partial(Rephrase, job), job.engine, share, report)
     rows = rewrites.map_batches(refine, fn_kwargs={"job": job}, **stage)

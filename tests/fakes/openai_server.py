@@ -119,6 +119,7 @@ class Server:
             "peak": self.peak,
             "mean_in_flight": mean_level(self.times, self.levels),
             "steady_in_flight": self._steady(),
+            "began": self.times[0] if self.times else None,  # by the machine's monotonic clock
             "seconds": self.times[-1] - self.times[0] if self.times else 0.0,
             "early": self.early,  # requests that came while a Retry-After was running
             "connections": len(self.connections),
