@@ -33,6 +33,7 @@ def session(config: ClusterConfig) -> Iterator[None]:
         ray.init(address=config.address, log_to_driver=True, logging_level=logging.WARNING)
     else:
         ray.init(
+            address="local",  # its own, whatever RAY_ADDRESS says or else runs on this machine
             num_cpus=config.cpus or max(2, os.cpu_count() or 2),
             object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
             include_dashboard=False,

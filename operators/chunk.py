@@ -31,6 +31,13 @@ class ChunkConfig:
         None, "what counts tokens: a model folder, a tokenizer.json, a hub name; null: the rephraser's"
     )
 
+    def __post_init__(self):
+        if not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
+            raise BadRequest(
+                f"chunk.min_tokens={self.min_tokens} with chunk.max_tokens={self.max_tokens}: "
+                "a chunk has at least one token, and the minimum is from 0 to the maximum."
+            )
+
 
 # A dialogue: it yields a text to be counted, is sent its tokens, and returns its result in the end.
 Result = TypeVar("Result")
@@ -49,11 +56,6 @@ class Chunk:
     """
 
     def __init__(self, config: ChunkConfig, tokenizer: Tokenizer):
-        if not 0 <= config.min_tokens <= config.max_tokens or config.max_tokens < 1:
-            raise BadRequest(
-                f"chunk.min_tokens={config.min_tokens} with chunk.max_tokens={config.max_tokens}: "
-                "a chunk has at least one token, and the minimum is from 0 to the maximum."
-            )
         self.config, self.tokenizer, self.costs = config, tokenizer, WordCosts(tokenizer)
 
     def __call__(self, documents: pa.Table) -> pa.Table:

@@ -40,6 +40,7 @@ class FaithfulConfig:
     keep_names: bool = setting(False, "drop a rewrite that loses names of its source (capital words inside sentences)")
     min_names_kept: float = setting(0.5, "keep_names: least share of the source's different names, 0 to 1")
     batch_size: int = setting(64, "texts that the encoder takes at once", identity=False)
+    device: str = setting("cpu", "where the encoder runs: cpu, or cuda beside the engines", identity=False)
 
     def __post_init__(self):
         if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
@@ -65,7 +66,9 @@ class Faithful:
 
     def __init__(self, config: FaithfulConfig):
         self.config = config
-        self.encoder = Encoder(config.model, config.batch_size) if config.min_similarity is not None else None
+        self.encoder = (
+            Encoder(config.model, config.batch_size, config.device) if config.min_similarity is not None else None
+        )
 
     def __call__(self, table: pa.Table) -> pa.Table:
         looked_at = rewrites(table)
@@ -112,12 +115,12 @@ class Encoder:
     characters. Threads are torch's own setting.
     """
 
-    def __init__(self, model: str, batch_size: int):
+    def __init__(self, model: str, batch_size: int, device: str = "cpu"):
         folder = _locate(model)
         from sentence_transformers import SentenceTransformer
 
         try:
-            self.model = SentenceTransformer(folder)
+            self.model = SentenceTransformer(folder, device=device)
         except (OSError, ValueError) as error:
             raise BadRequest(
                 f"faithful.model {model!r} cannot be loaded: {error}. Give {PACKAGED!r}, or the name or folder of a "

@@ -1,5 +1,6 @@
 """Real and synthetic text in the proportion that was asked for."""
 
+import math
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from operators.errors import BadRequest
 from operators.settings import setting
-from operators.table import ORIGINAL, living, reject, rewrites
+from operators.table import ORIGINAL, living, reject, rewrites, text_tokens
 
 
 @dataclass
@@ -34,9 +35,10 @@ class Mix:
     def __init__(self, config: MixConfig):
         if config.by not in ("tokens", "rows"):
             raise BadRequest(f"mix.by is {config.by!r}. It may be tokens or rows.")
-        if config.real < 0 or config.synthetic < 0 or config.real + config.synthetic == 0:
+        parts = config.real, config.synthetic
+        if not all(0 <= part < math.inf for part in parts) or not any(parts):
             raise BadRequest(
-                f"mix.real={config.real} and mix.synthetic={config.synthetic}: parts are 0 or more, and not both are 0."
+                f"mix.real={config.real} and mix.synthetic={config.synthetic}: parts are numbers from 0, and not both are 0."
             )
         self.config = config
 
@@ -57,10 +59,7 @@ class Mix:
 
     def _sizes(self, table: pa.Table) -> np.ndarray:
         """Give what each row counts for: 1, or its tokens."""
-        if self.config.by == "rows":
-            return np.ones(len(table))
-        tokens = pc.if_else(pc.equal(table["style"], ORIGINAL), table["source_tokens"], table["completion_tokens"])
-        return pc.fill_null(tokens, 0).to_numpy(zero_copy_only=False).astype(float)
+        return np.ones(len(table)) if self.config.by == "rows" else text_tokens(table)
 
     def _real_here(self, table: pa.Table) -> float:
         """Count the real text that was rewritten in this table, whole documents or parts of them, once for all styles."""

@@ -1,6 +1,7 @@
 """Rephrase: let a model rewrite each chunk in its style."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -32,6 +33,19 @@ class RephraseConfig:
     seed: int = setting(0, "seed of the sampling; each request's own is derived from it and the row's id")
     carry_context: bool = setting(False, "show each chunk the end of the rewrite before it (one chunk after the other)")
     context_tokens: int = setting(200, "most tokens of that rewrite to show")
+
+    def __post_init__(self):
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise BadRequest(f"temperature is a number from 0 (greedy) or null, got {self.temperature}.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise BadRequest(f"top_p is a share above 0 up to 1 or null, got {self.top_p}. For 95% write 0.95.")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise BadRequest(f"max_tokens is a number of tokens from 1 or null, got {self.max_tokens}.")
+        if self.context_tokens < 1:
+            raise BadRequest(
+                f"context_tokens is a number of tokens from 1, got {self.context_tokens}. "
+                "To show no rewrite, set carry_context=false."
+            )
 
 
 @dataclass

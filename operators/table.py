@@ -82,6 +82,17 @@ def rewrites(table: pa.Table) -> np.ndarray:
     return living(table) & pc.not_equal(table["style"], ORIGINAL).to_numpy(zero_copy_only=False).astype(bool)
 
 
+def text_tokens(table: pa.Table) -> np.ndarray:
+    """Estimate the tokens of each row's text: float (rows,), 0 where there is none.
+
+    Whole documents were counted. A rewrite is measured by its source, whose tokens are known, and the characters of both: so
+    real and synthetic text have the same unit, and neither a server that reports no usage nor tokens spent on thinking count.
+    """
+    text, source = (pc.cast(pc.utf8_length(table[name]), pa.float64()) for name in ("text", "source_text"))
+    share = pc.if_else(pc.equal(table["style"], ORIGINAL), 1.0, pc.divide(text, pc.max_element_wise(source, 1.0)))
+    return pc.fill_null(pc.multiply(table["source_tokens"], share), 0.0).to_numpy(zero_copy_only=False)
+
+
 def with_columns(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Return the table with the named columns added, or put in the place of those of the same name."""
     for name, values in columns.items():

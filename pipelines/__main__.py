@@ -1,11 +1,10 @@
 """The command line: the same words in every verb."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from operators.errors import BadRequest
+from pipelines.exits import guarded
 
 app = typer.Typer(
     name="gristmill",
@@ -26,8 +25,6 @@ Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="YA
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="settings; they win over the file")
 ]
-
-DONE, FAILED, BAD_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 
 @app.command("list")
@@ -61,25 +58,7 @@ def rephrase(overrides: Overrides = None, config: Config = None) -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 a bad request, 130 interrupted and resumable."""
-    try:
-        app()
-    except BadRequest as error:
-        sys.exit(_fail(error, BAD_REQUEST))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except RuntimeError as error:
-        from pipelines.run import Interrupted, RunFailed
-
-        if isinstance(error, Interrupted):
-            sys.exit(_fail(error, INTERRUPTED))
-        if isinstance(error, RunFailed):
-            sys.exit(_fail(error, FAILED))
-        raise
-
-
-def _fail(error: Exception, code: int) -> int:
-    print(f"gristmill: {error}", file=sys.stderr)
-    return code
+    guarded(app)
 
 
 if __name__ == "__main__":

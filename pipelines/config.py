@@ -16,6 +16,9 @@ from operators.errors import BadRequest
 
 T = TypeVar("T")
 
+SECRET = re.compile(r"(token|key|secret|password|passwd|authorization|credentials?)$", re.I)
+STRUCK_OUT = "***"
+
 
 def compose(kind: type[T], file: str | None, overrides: list[str]) -> T:
     """Fill a dataclass from its defaults, then a YAML file, then `key=value` words; later ones win.
@@ -23,24 +26,30 @@ def compose(kind: type[T], file: str | None, overrides: list[str]) -> T:
     Raises BadRequest for an unknown key (with the nearest known ones), a value of the wrong type, a broken file.
     """
     config = OmegaConf.structured(kind)
-    known = [setting.key for setting in describe(kind)]
-    for source, values in ((file, _load(file) if file else {}), ("the command line", _parse(overrides))):
-        try:
-            config = OmegaConf.merge(config, values)
-        except OmegaConfBaseException as error:
-            raise BadRequest(_explain(error, source, known)) from error
-    return OmegaConf.to_object(config)
+    types = {setting.key: setting.type for setting in describe(kind)}
+    source = file
+    try:
+        config = OmegaConf.merge(config, _load(file) if file else {})
+        source = "the command line"
+        config = OmegaConf.merge(config, *(_parse(word, types) for word in overrides))
+        return OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise BadRequest(_explain(error, source, list(types))) from error
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One leaf of a config: its dotted key, type, default and doc line, and whether it decides the content."""
+    """One leaf of a config: its dotted key, type, default and doc line, and whether it decides the content.
+
+    `placement` names the keys of a mapping that do not, where the others do.
+    """
 
     key: str
     type: str
     default: Any
     doc: str
     identity: bool
+    placement: frozenset[str]
 
 
 def describe(kind: type, prefix: str = "", identity: bool = True) -> Iterator[Setting]:
@@ -53,32 +62,46 @@ def describe(kind: type, prefix: str = "", identity: bool = True) -> Iterator[Se
         if block:
             yield from describe(block, f"{key}.", own)
         else:
-            yield Setting(key, _type_name(hint), _default(field), field.metadata.get("doc", ""), own)
+            placement = frozenset(field.metadata.get("placement", ()))
+            yield Setting(key, _type_name(hint), _default(field), field.metadata.get("doc", ""), own, placement)
 
 
 def identity(config: Any) -> dict[str, Any]:
-    """Give what decides the content of a run, by dotted key: every setting that is not marked as mere placement."""
+    """Give what decides the content of a run, by dotted key: every setting that is not marked as mere placement.
+
+    Secrets are struck out, as in `resolved`: another key for the same endpoint is no other run.
+    """
     flat = {}
     for setting in describe(type(config)):
         if setting.identity:
             value: Any = config
             for name in setting.key.split("."):
                 value = getattr(value, name, None)
-            flat[setting.key] = value
+            if isinstance(value, dict):
+                value = {name: item for name, item in value.items() if name not in setting.placement}
+            flat[setting.key] = without_secrets(value)
     return flat
 
 
 def resolved(config: Any) -> dict:
-    """Give the whole config as plain values, as it is saved with the run; a password in an address is struck out."""
-    return _without_passwords(OmegaConf.to_container(OmegaConf.structured(config), resolve=True))
+    """Give the whole config as plain values, as it is saved with the run, secrets struck out."""
+    return without_secrets(OmegaConf.to_container(OmegaConf.structured(config), resolve=True))
 
 
-def _without_passwords(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
+    """Strike out what may open a door: values under a name as `hf_token`, passwords and queries in web addresses."""
     if isinstance(value, dict):
-        return {key: _without_passwords(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_passwords(item) for item in value]
-    return re.sub(r"(?<=://)[^/@\s]*@", "***@", value) if isinstance(value, str) else value
+        return {key: STRUCK_OUT if _hides(key, item) else without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(item) for item in value]
+    if isinstance(value, str):
+        value = re.sub(r"(?<=://)[^/@\s]*@", f"{STRUCK_OUT}@", value)
+        return re.sub(r"(https?://[^\s?]*\?)\S*", rf"\1{STRUCK_OUT}", value)
+    return value
+
+
+def _hides(key: Any, value: Any) -> bool:
+    return bool(SECRET.search(str(key))) and value is not None
 
 
 def _load(file: str) -> Any:
@@ -93,14 +116,27 @@ def _load(file: str) -> Any:
     return loaded
 
 
-def _parse(overrides: list[str]) -> Any:
-    for word in overrides:
-        if "=" not in word or word.startswith("-"):
-            raise BadRequest(f"{word!r} is not of the form key=value. See --help for the keys.")
+def _parse(word: str, types: dict[str, str]) -> Any:
+    """Read one `key=value`: text as it stands, a list with or without its brackets, all else as YAML."""
+    key, equals, value = word.partition("=")
+    if not equals or not re.fullmatch(r"[\w.]+", key):
+        raise BadRequest(f"{word!r} is not of the form key=value. See --help for the keys.")
+    kind = types.get(key, "")
+    bracketed = value.startswith("[")
     try:
-        return OmegaConf.from_dotlist(overrides)
-    except Exception as error:  # yaml's errors again
-        raise BadRequest(f"cannot read {' '.join(overrides)!r}: {error}") from error
+        if kind == "list[str]" and not bracketed:
+            return _at(key, value.split(",") if value else [])
+        if kind == "str" or (kind in ("Any", "str | None") and not bracketed and value != "null"):
+            return _at(key, value)
+        return OmegaConf.from_dotlist([word])
+    except Exception as error:  # yaml's errors have no common base with OmegaConf's
+        raise BadRequest(f"cannot read {word!r}: {error}") from error
+
+
+def _at(key: str, value: Any) -> Any:
+    config = OmegaConf.create({})
+    OmegaConf.update(config, key, value)
+    return config
 
 
 def _explain(error: OmegaConfBaseException, source: str | None, known: list[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.table import ORIGINAL
+from operators.table import ORIGINAL, text_tokens
 
 Counts = dict[str, Any]
 
@@ -26,13 +26,14 @@ def count_rows(rows: pa.Table) -> Counts:
     """Count the rows of finished orders: kept by style, rejected by style, stage and reason, repaired, and tokens."""
     kept = rows.filter(pc.is_null(rows["reason"]))
     left = rows.filter(pc.is_valid(rows["reason"]))
-    real = kept.filter(pc.equal(kept["style"], ORIGINAL))
+    real = pc.equal(kept["style"], ORIGINAL).to_numpy(zero_copy_only=False)
+    tokens = text_tokens(kept)
     counts = {
         "documents": _documents(rows),
         "kept": _tally(kept["style"]),
         "rejected": {},
         "repaired": _tally_words(rows["repaired"]) if "repaired" in rows.column_names else {},
-        "tokens": {"real": _sum(real["source_tokens"]), "synthetic": _sum(kept["completion_tokens"])},
+        "tokens": {"real": round(tokens[real].sum()), "synthetic": round(tokens[~real].sum())},
         "paid": _paid(rows.filter(pc.is_valid(rows["prompt_tokens"]))),
     }
     for style, stage, reason in zip(*(left[c].to_pylist() for c in ("style", "stage", "reason")), strict=True):
@@ -42,10 +43,12 @@ def count_rows(rows: pa.Table) -> Counts:
 
 
 def _documents(rows: pa.Table) -> int:
-    """Count the documents that begin in these rows: their first chunk, or the record that could not be read."""
-    first = pc.fill_null(pc.equal(rows["chunk_index"], 0), False)
-    broken = pc.is_null(rows["style"])
-    begins = rows.filter(pc.or_(first, broken)).select(["source_file", "position"])
+    """Count the documents that begin in these rows: their first chunk, a record without chunks, or a stitched rewrite."""
+    begins = pc.and_(
+        pc.fill_null(pc.not_equal(rows["style"], ORIGINAL), True),
+        pc.fill_null(pc.equal(rows["chunk_index"], 0), True),
+    )
+    begins = rows.filter(begins).select(["source_file", "position"])
     return len(begins.group_by(["source_file", "position"]).aggregate([]))
 
 
@@ -63,7 +66,3 @@ def _tally(column: pa.ChunkedArray) -> dict[str, int]:
 def _tally_words(column: pa.ChunkedArray) -> dict[str, int]:
     words = [word for cell in column.drop_null().to_pylist() for word in cell.split(",")]
     return {word: words.count(word) for word in dict.fromkeys(words)}
-
-
-def _sum(column: pa.ChunkedArray) -> int:
-    return pc.sum(column).as_py() or 0

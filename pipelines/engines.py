@@ -14,6 +14,7 @@ from ray.data import ActorPoolStrategy, Dataset
 from cluster.resources import cpus, gpus
 from operators.engines import EngineConfig, build_engine
 from operators.engines.base import Engine
+from operators.engines.vllm_settings import ranks
 from pipelines.counts import add_counts
 from pipelines.order import from_block
 from pipelines.progress import Report
@@ -93,15 +94,16 @@ def _size(engine: EngineConfig) -> dict[str, int]:
 def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
     """Give the CPUs that an engine claims; Ray bounds the threads of a model on the CPU by them.
 
-    Half a share where it mostly waits, for a GPU or an endpoint. It must not be a whole one: a stage that asks for as much as
-    the one before is fused with it, and the reader would run inside the engine's process.
+    All copies together claim half of the cluster at the most, or nothing would be left to read with; one that mostly waits,
+    for a GPU or an endpoint, half a share. It must not be a whole one: a stage that asks for as much as the one before is
+    fused with it, and the reader would run inside the engine's process.
     """
-    if engine.openai or gpus():
-        return share / 2
-    return max(share / 2, cpus() / 2 / engine.copies)
+    half_of_all = cpus() / 2 / (engine.max_copies or engine.copies)
+    claim = min(share / 2, half_of_all) if engine.openai or gpus() else half_of_all
+    return claim if claim != share else 0.99 * claim
 
 
 def _gpus_per_copy(engine: EngineConfig) -> int:
     if engine.vllm:
-        return engine.vllm.get("tensor_parallel_size", 1) * engine.vllm.get("pipeline_parallel_size", 1)
+        return ranks(engine.vllm)
     return 1 if engine.transformers else 0

@@ -1,23 +1,33 @@
 """The ledger of an artifact: what it is made from, and what became of every order.
 
-    OUTPUT/_gristmill/run.json            the fingerprint and the resolved config
+    OUTPUT/_gristmill/run.json            the fingerprint, the resolved config and the input's files
     OUTPUT/_gristmill/commits/NAME.json   one record per commit: its parts, the spans of its orders, counts
 
 A part belongs to the artifact if, and only if, a commit names it.
 """
 
+import fcntl
 import json
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.base import InputFile
+from operators.storage.filesystem import Place, local_path
 from pipelines.counts import Counts, add_counts
 from pipelines.order import Span, Spans
 
 RUN = "_gristmill/run.json"
 COMMITS = "_gristmill/commits"
 FOLDERS = ("data", "rejected")
+PART = re.compile(r"(data|rejected)/part-[0-9a-f]{32}\.parquet")  # what a run writes; nothing else is ever removed
+CARD = "README.md"
+LOCK = "_gristmill/lock"
+NAMED = 5  # of many files, in a message
 
 
 @dataclass(frozen=True)
@@ -54,19 +64,27 @@ class Ledger:
         self.place = place
         self.commits: list[Commit] = []
 
-    def open(self, fingerprint: dict, config: dict) -> bool:
-        """Take up an artifact or begin it. Returns whether there was one.
+    def open(self, fingerprint: dict, config: dict, files: list[InputFile], all_at_once: bool = False) -> None:
+        """Take up an artifact or begin it.
 
-        Raises BadRequest if the artifact was made by a run that decides its content otherwise, and says what differs.
+        Raises BadRequest if the folder holds something else, if the artifact was made by a run that decides its content
+        otherwise, or if a file of its input has changed since. New files may come, unless `all_at_once` says that each
+        decides what becomes of the others.
         """
-        begun = self.place.exists(RUN)
-        if begun:
-            self._compare(json.loads(self.place.read(RUN))["fingerprint"], fingerprint)
+        there = json.loads(self.place.read(RUN)) if self.place.exists(RUN) else None
+        versions = {file.name: [file.bytes, file.version] for file in files}
+        if there is None:
+            self._refuse_to_overwrite()
+        else:
             self.commits = self._load()
             self._remove_orphans()
-        else:
-            self.place.publish(RUN, json.dumps({"fingerprint": fingerprint, "config": config}, indent=1).encode())
-        return begun
+        if self.commits:
+            self._compare(there["fingerprint"], fingerprint)
+            self._compare_input(there["input"], versions, all_at_once)
+            versions = there["input"] | versions
+        record = {"fingerprint": fingerprint, "config": config, "input": versions}
+        if record != there:
+            self.place.publish(RUN, json.dumps(record, indent=1).encode())
 
     def commit(self, name: str, commit: Commit) -> None:
         self.place.publish(f"{COMMITS}/{name}.json", commit.to_json())
@@ -100,8 +118,17 @@ class Ledger:
         known = {part.name for commit in self.commits for part in commit.parts}
         for folder in FOLDERS:
             for name in self.place.names(folder):
-                if name.endswith(".parquet") and name not in known:
+                if PART.fullmatch(name) and name not in known:
                     self.place.remove(name)
+
+    def _refuse_to_overwrite(self) -> None:
+        there = [name for folder in FOLDERS for name in self.place.names(folder)]
+        there += [CARD] if self.place.exists(CARD) else []
+        if there:
+            raise BadRequest(
+                f"{self.place.url} holds files that no run of gristmill wrote: {_some(there)}. "
+                "Give an empty or a new folder as output.path."
+            )
 
     def _compare(self, was: dict, now: dict) -> None:
         changed = [key for key in sorted(was.keys() | now.keys()) if was.get(key) != now.get(key)]
@@ -112,3 +139,41 @@ class Ledger:
                 + "\n".join(lines)
                 + "\nTake these settings back to continue it, or give another output.path."
             )
+
+    def _compare_input(self, was: dict, now: dict, all_at_once: bool) -> None:
+        changed = [name for name in now if name in was and was[name] != now[name]]
+        if all_at_once:
+            changed += sorted(was.keys() ^ now.keys())
+        if changed:
+            raise BadRequest(
+                f"the input is not what {self.place.url} was begun with; {len(changed)} of its files have changed: "
+                f"{_some(changed)}. Rows of both would stand beside each other. Put the files back, or give another "
+                "output.path."
+            )
+
+
+@contextmanager
+def held(place: Place) -> Iterator[None]:
+    """Keep a second run out of an artifact on this machine's disks. Raises BadRequest if one is at work there.
+
+    The system lets go of the lock when the process ends, however it ends.
+    """
+    root = local_path(place.url)
+    if root is None:
+        yield
+        return
+    path = Path(root, LOCK)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadRequest(
+                f"another run is at work on {place.url}. Wait for its end, stop it, or give another output.path."
+            ) from None
+        yield
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -36,12 +36,20 @@ def check(job: RephraseJob) -> Checked:
     check_encoder(job.faithful)
     if job.output.path is None:
         raise BadRequest("output.path is not given: a folder or s3://BUCKET/PREFIX, for example output.path=runs/first")
-    files = list_input(job.input, job.storage)
-    check_input(files, job.input, job.storage)
     place = Place(job.output.path, job.storage)
+    files = _outside(place, list_input(job.input, job.storage))
+    check_input(files, job.input, job.storage)
     place.check_writable()
     _warn_of_surplus(job, warnings)
     return Checked(files, place, {style: prompt.identity for style, prompt in prompts.items()}, warnings)
+
+
+def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
+    """Leave out what lies in the artifact: a run must not read its own rows."""
+    outside = [file for file in files if not file.url.startswith(f"{place.url}/")]
+    if not outside:
+        raise BadRequest(f"all files of input.path lie in output.path={place.url}. Give another output.path.")
+    return outside
 
 
 def _styles(job: RephraseJob) -> list[str]:
@@ -80,7 +88,7 @@ def _check_sizes(job: RephraseJob, prompts: dict, context: int | None) -> None:
     for style, prompt in prompts.items():
         frame = prompt.messages("", system=job.system, order=job.prompt_order)
         around = sum(len(tokenizer.encode(message["content"]).ids) + 8 for message in frame)
-        answer = job.max_tokens or prompt.max_tokens
+        answer = prompt.max_tokens if job.max_tokens is None else job.max_tokens
         carried = job.context_tokens if job.carry_context else 0
         needed = around + job.chunk.max_tokens + carried + answer
         if context is not None and needed > context:

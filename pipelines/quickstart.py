@@ -6,7 +6,6 @@ configs/rephrase/quickstart.yaml and shows five rewrites beside their sources.
 
 import json
 import os
-import sys
 import textwrap
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from operators.errors import BadRequest
 from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
 from pipelines.config import compose
+from pipelines.exits import guarded
 from pipelines.rephrase import RephraseJob
 
 CONFIG = "configs/rephrase/quickstart.yaml"
@@ -22,10 +22,10 @@ SHOWN = 5
 
 
 def main() -> None:
-    """Run the quickstart from the repository's root; further `key=value` words win over its config."""
+    """Run the quickstart from the repository's root."""
     if not Path(CONFIG).is_file():
         raise BadRequest(f"there is no {CONFIG} here. Run the quickstart in the repository's root.")
-    job = compose(RephraseJob, CONFIG, sys.argv[1:])
+    job = compose(RephraseJob, CONFIG, [])
     # Threads that spin while they wait would make the training ten times slower where another program wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     write_documents(Path(job.input.path))
@@ -55,10 +55,11 @@ def show_pairs(output: str) -> None:
     rows = (row for name in place.names("data") for row in pq.read_table(place.open(name)).to_pylist())
     rewrites = sorted((row for row in rows if row["style"] != ORIGINAL), key=lambda row: row["id"])
     for row in rewrites[:SHOWN]:
-        print(f"\n{row['style']}, similarity {row['similarity']:.2f}")
+        similarity = "" if row["similarity"] is None else f", similarity {row['similarity']:.2f}"
+        print(f"\n{row['style']}{similarity}")
         for name, text in (("source", row["source_text"]), ("rewrite", row["text"])):
             print(textwrap.fill(" ".join(text.split()), 110, initial_indent=f"  {name:8} ", subsequent_indent=" " * 11))
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -10,7 +10,9 @@ from cluster.session import session
 from operators.storage.base import Split
 from operators.storage.listing import split_input
 from pipelines.config import identity, resolved
-from pipelines.ledger import Ledger
+from pipelines.counts import Counts
+from pipelines.exits import Interrupted, RunFailed
+from pipelines.ledger import CARD, Ledger, held
 from pipelines.order import Spans
 from pipelines.preflight import Checked, check
 from pipelines.progress import Report, Scoreboard, Watch
@@ -20,34 +22,31 @@ from pipelines.summary import card, show, speed
 SUMMARY = "_gristmill/summary.json"
 
 
-class RunFailed(RuntimeError):
-    """The run could not go on; what is committed stays, and the same command goes on from there."""
-
-
-class Interrupted(RuntimeError):
-    """The run was stopped by a signal and can be resumed."""
-
-
 def run_rephrase(job: RephraseJob, say=print) -> None:
     """Run or resume a rephrase job. Raises BadRequest, RunFailed or Interrupted."""
     began = time.monotonic()
     checked = check(job)
     for warning in checked.warnings:
         say(f"note: {warning}")
+    with held(checked.place):
+        counts = _run(job, checked, say)
+    show(counts, checked.place.url, time.monotonic() - began)
+
+
+def _run(job: RephraseJob, checked: Checked, say) -> Counts:
+    """Do what is left of the job, and give the counts of the whole artifact."""
     ledger = Ledger(checked.place)
-    ledger.open(identity(job) | {"prompts": checked.prompts}, resolved(job))
+    fingerprint = identity(job) | {"prompts": checked.prompts}
+    ledger.open(fingerprint, resolved(job), checked.files, all_at_once=job.input.limit is not None)
     splits = split_input(checked.files, job.input)
-    if not _left(splits, ledger.done(), job):
+    if _left(splits, ledger.done(), job):
+        _stream(job, checked, ledger, splits, say)
+        ledger.reload()
+        if left := _left(splits, ledger.done(), job):
+            raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
+    else:
         say(f"{checked.place.url} is complete: nothing is left to do.")
-        show(ledger.counts(), checked.place.url, time.monotonic() - began)
-        return
-    _stream(job, checked, ledger, splits, say)
-    ledger.reload()
-    left = _left(splits, ledger.done(), job)
-    if left:
-        raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
-    _finish(checked, ledger)
-    show(ledger.counts(), checked.place.url, time.monotonic() - began)
+    return _finish(checked, ledger)
 
 
 def _left(splits: list[Split], done: dict[str, Spans], job: RephraseJob) -> list[dict]:
@@ -80,10 +79,12 @@ def _bytes(work: list[dict]) -> int:
     return sum(split.end - split.begin for split in splits)
 
 
-def _finish(checked: Checked, ledger: Ledger) -> None:
+def _finish(checked: Checked, ledger: Ledger) -> Counts:
+    """Write what stands for the whole artifact; again, should the run that settled the last order have died here."""
     counts = ledger.counts()
     checked.place.publish(SUMMARY, json.dumps(counts, indent=1).encode())
-    checked.place.publish("README.md", card(counts, checked.place.url.rsplit("/", 1)[-1]).encode())
+    checked.place.publish(CARD, card(counts, checked.place.url.rsplit("/", 1)[-1]).encode())
+    return counts
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 from operators.engines.base import Engine
 from operators.engines.openai import OpenAIConfig
 from operators.engines.transformers import TransformersConfig
+from operators.engines.vllm_settings import PLACEMENT
 from operators.errors import BadRequest
 from operators.settings import setting
 
@@ -17,7 +18,7 @@ class EngineConfig:
     """Exactly one block is filled; it names the engine."""
 
     vllm: dict[str, Any] | None = setting(
-        None, "vLLM inside the pipeline: all of its engine arguments, at least `model`"
+        None, "vLLM inside the pipeline: all of its engine arguments, at least `model`", placement=PLACEMENT
     )
     openai: OpenAIConfig | None = setting(None, "any server that speaks OpenAI's protocol")
     transformers: TransformersConfig | None = setting(None, "transformers inside the pipeline, where vLLM cannot run")
@@ -25,6 +26,15 @@ class EngineConfig:
     max_copies: int | None = setting(
         None, "engine copies to which the run may grow; null: it stays at `copies`", identity=False
     )
+
+    def __post_init__(self):
+        if self.copies < 1:
+            raise BadRequest(f"engine.copies is a number of engines from 1, got {self.copies}.")
+        if self.max_copies is not None and self.max_copies < self.copies:
+            raise BadRequest(
+                f"engine.max_copies is {self.max_copies}, fewer than engine.copies={self.copies}. "
+                "Raise it, or set it to null: the run stays at engine.copies."
+            )
 
 
 def chosen(config: EngineConfig) -> str:

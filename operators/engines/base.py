@@ -49,7 +49,8 @@ class Engine(Protocol):
     The constructor only keeps its settings. `start` does the heavy loading and raises EngineFailure with advice.
     `complete` may be awaited from many tasks of one event loop at once; it never raises for a request's own fault, and it
     keeps `seats` requests running at the most, the others wait inside. An engine that dies is replaced inside `complete`
-    and its requests are issued again, a bounded number of times; then EngineFailure.
+    and its requests are issued again, a bounded number of times; then EngineFailure. Where every request is refused
+    and none was ever answered, it is the engine that is to blame, and EngineFailure is raised too (see Refusals).
     """
 
     model: str

@@ -19,6 +19,7 @@ from operators.engines.openai_protocol import (
     read_refusal,
     speaks_of_length,
 )
+from operators.engines.refusals import FEWEST_LOST, Refusals
 from operators.errors import BadRequest
 from operators.settings import setting
 
@@ -28,7 +29,10 @@ TIMEOUT_TRIES = 3
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_PAUSE_S = 900.0  # an endpoint that asks for more has run out of a quota, not of breath
 RATE_LIMIT_COST = 0.25  # of a retry: the limit is shared, so a request is turned away through no fault of its own
-FEWEST_LOST = 20  # requests in a row that must come to nothing before the endpoint is blamed
+CHECK_BODY = (
+    "Check engine.openai.extra and engine.openai.model; "
+    "a model without a chat template wants engine.openai.api=completions."
+)
 
 
 @dataclass
@@ -53,7 +57,9 @@ class OpenAIConfig:
     )
     requests_per_minute: int | None = setting(None, "most requests sent per minute and engine copy", identity=False)
     extra: dict[str, Any] = setting({}, "more fields for the body of every request; null leaves one of ours out")
-    context_tokens: int | None = setting(None, "the model's context in tokens, where the server does not tell it")
+    context_tokens: int | None = setting(
+        None, "the model's context in tokens, where the server does not tell it", identity=False
+    )
 
     def __repr__(self) -> str:
         """Show the config without the password that an address may carry."""
@@ -87,6 +93,8 @@ class OpenAIEngine:
         self._endpoints = Endpoints(endpoints, config.requests_per_minute, config.backoff_s)
         self._path, self._free_seats = PATHS[config.api], asyncio.Semaphore(self.seats)
         self._answered = self._lost = 0
+        names = ", ".join(endpoint.name for endpoint in endpoints)
+        self._refusals = Refusals(f"the endpoint {names}", self.seats, CHECK_BODY)
         self._failure: str | None = None
         self._unreachable = aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError
         self._broken = aiohttp.ClientError, OSError
@@ -117,7 +125,7 @@ class OpenAIEngine:
         while True:
             try:
                 async with self._free_seats:
-                    return await self._attempt(body)
+                    return self._refusals.judge(await self._attempt(body))
             except Fault as fault:
                 spent += fault.cost
                 if spent > self.config.max_retries:

@@ -9,11 +9,13 @@ from typing import Any
 
 from operators.engines.base import Completion, EngineFailure, Request
 from operators.engines.chat import prompt_tokens
+from operators.engines.refusals import Refusals
 from operators.engines.row_sampling import RowLimits, RowSampler
 from operators.errors import BadRequest
 from operators.settings import setting
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+CHECK_MODEL = "Check the chat template of engine.transformers.model, its size, and temperature, top_p and max_tokens."
 
 
 @dataclass
@@ -63,6 +65,7 @@ class TransformersEngine:
                 "Check engine.transformers.model, device and dtype, or choose engine.openai (a server)."
             ) from error
         self._failure = None
+        self._refusals = Refusals(f"transformers with {self.model}", self.seats, CHECK_MODEL)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._feeding = asyncio.create_task(self._feed())
 
@@ -78,10 +81,13 @@ class TransformersEngine:
         gc.collect()
 
     async def complete(self, request: Request) -> Completion:
-        from jinja2 import TemplateError
-
         if self._failure:
             raise EngineFailure(self._failure)
+        return self._refusals.judge(await self._complete(request))
+
+    async def _complete(self, request: Request) -> Completion:
+        from jinja2 import TemplateError
+
         try:
             ids = prompt_tokens(self._tokenizer, request.messages)
         except TemplateError as error:

@@ -10,6 +10,7 @@ from operators.engines.base import Completion, EngineFailure, Request
 from operators.engines.chat import prompt_tokens
 from operators.engines.context import ELSEWHERE, check_vllm_arguments
 from operators.engines.lifeline import Lifeline
+from operators.engines.refusals import Refusals
 from operators.engines.vllm_settings import lacks_avx2, quieten, with_defaults
 from operators.errors import BadRequest
 
@@ -19,6 +20,9 @@ LIKELY_MAX_NUM_SEQS = 256  # vLLM's own for offline work on most devices; it dec
 FATAL_DEATHS = 3  # of the engine, with the same request in flight
 MOST_DEATHS_IN_A_ROW = 5  # without one completion between them
 FIRST_ANSWER_S = 120.0
+CHECK_MODEL = (
+    "Check chat template and generation_config.json of engine.vllm.model, and temperature, top_p and max_tokens."
+)
 
 
 class VllmEngine:
@@ -56,6 +60,7 @@ class VllmEngine:
         self.context_tokens = self._llm.model_config.max_model_len
         self.seats = _seats(self._llm.vllm_config.scheduler_config.max_num_seqs)
         self._free_seats = asyncio.Semaphore(self.seats)
+        self._refusals = Refusals(f"vLLM with {self.model}", self.seats, CHECK_MODEL)
 
     async def stop(self) -> None:
         self._failure = "the engine was stopped"
@@ -68,9 +73,12 @@ class VllmEngine:
         self._encoder.shutdown(wait=False)
 
     async def complete(self, request: Request) -> Completion:
+        self._check()
+        return self._refusals.judge(await self._complete(request))
+
+    async def _complete(self, request: Request) -> Completion:
         from jinja2 import TemplateError
 
-        self._check()
         loop = asyncio.get_running_loop()
         try:
             ids = await loop.run_in_executor(self._encoder, prompt_tokens, self._tokenizer, request.messages)

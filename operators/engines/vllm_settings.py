@@ -1,5 +1,6 @@
 """Which vLLM settings are taken where the user gave none."""
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -9,6 +10,18 @@ KV_CACHE_SHARE = 0.25  # of the memory that is free, on a machine without a GPU
 MOST_KV_CACHE = 4 << 30  # bytes
 CPU_INFO = Path("/proc/cpuinfo")
 NUMA_NODES = Path("/sys/devices/system/node")
+SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+
+# Arguments that decide how fast an engine goes and what it needs, not what a model says. All others are taken to matter.
+PLACEMENT = frozenset(
+    """
+    tensor_parallel_size pipeline_parallel_size data_parallel_size enable_expert_parallel distributed_executor_backend
+    gpu_memory_utilization kv_cache_memory_bytes num_gpu_blocks_override block_size cpu_offload_gb
+    max_num_seqs max_num_batched_tokens enable_prefix_caching enable_chunked_prefill async_scheduling
+    enforce_eager compilation_config cudagraph_capture_sizes optimization_level attention_backend
+    download_dir max_parallel_loading_workers use_tqdm_on_load disable_log_stats hf_token
+    """.split()
+)
 
 
 def quieten() -> None:
@@ -31,15 +44,24 @@ def lacks_avx2() -> bool:
     return " avx2" not in CPU_INFO.read_text()
 
 
+def ranks(arguments: dict[str, Any]) -> int:
+    """Count the devices (one process each) that one engine spreads over; a size that is null is 1."""
+    return math.prod(arguments.get(name) or 1 for name in SIZES)
+
+
 def with_defaults(arguments: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:
-    """Return vLLM's engine arguments with ours under them; sets environment variables for the processes to come."""
+    """Return vLLM's engine arguments with ours under them; sets environment variables for the processes to come.
+
+    A parallel size that is null is left out, since vLLM takes numbers only.
+    """
     defaults: dict[str, Any] = {"disable_log_stats": True, "use_tqdm_on_load": False}
-    if _ranks(arguments) > 1:
+    if ranks(arguments) > 1:
         # Inside a Ray actor vLLM would take its Ray executor, whose placement group outlives the engine.
         defaults["distributed_executor_backend"] = "mp"
     if on_cpu:
         defaults |= _cpu_defaults(arguments)
-    return defaults | arguments
+    given = {name: value for name, value in arguments.items() if name not in SIZES or value is not None}
+    return defaults | given
 
 
 def _cpu_defaults(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -67,9 +89,5 @@ def _share_the_processor(arguments: dict[str, Any]) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     one_node = len(list(NUMA_NODES.glob("node[0-9]*"))) <= 1
     chosen = "VLLM_CPU_OMP_THREADS_BIND" in os.environ or "distributed_executor_backend" in arguments
-    if one_node and not chosen and _ranks(arguments) == 1:
+    if one_node and not chosen and ranks(arguments) == 1:
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-
-
-def _ranks(arguments: dict[str, Any]) -> int:
-    return (arguments.get("tensor_parallel_size") or 1) * (arguments.get("pipeline_parallel_size") or 1)

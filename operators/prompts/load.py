@@ -10,7 +10,6 @@ import yaml
 from operators.errors import BadRequest
 from operators.prompts.base import SLOT, Prompt
 from operators.prompts.parsers import PARSERS
-from operators.table import ORIGINAL
 
 FOLDER = Path(__file__).parent
 
@@ -51,9 +50,7 @@ def load_prompt(name_or_path: str) -> Prompt:
     """
     name = str(name_or_path)
     if "/" in name or name.endswith(".md"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise BadRequest(f"there is no prompt file {name!r}. Give the path of a .md file with a {SLOT} slot.")
+        path = _own_file(name)
     elif name in prompt_names():
         path = FOLDER / f"{name}.md"
     else:
@@ -65,6 +62,19 @@ def load_prompt(name_or_path: str) -> Prompt:
     return _read(path)
 
 
+def _own_file(name: str) -> Path:
+    from operators.table import ORIGINAL  # late, because `gristmill list` must not wait for Arrow
+
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise BadRequest(f"there is no prompt file {name!r}. Give the path of a .md file with a {SLOT} slot.")
+    if path.stem == ORIGINAL:
+        raise BadRequest(
+            f"the prompt {path} would make the style {ORIGINAL!r}, the name of real text. Rename the file."
+        )
+    return path
+
+
 def _read(path: Path) -> Prompt:
     try:
         content = path.read_text(encoding="utf-8-sig")
@@ -74,10 +84,6 @@ def _read(path: Path) -> Prompt:
     if body.count(SLOT) != 1:
         raise BadRequest(
             f"the prompt {path} has {body.count(SLOT)} {SLOT} slots. Write {SLOT} once, where the text goes."
-        )
-    if path.stem == ORIGINAL:
-        raise BadRequest(
-            f"the prompt {path} would make the style {ORIGINAL!r}, the name of real text. Rename the file."
         )
     digest = blake2b(content.encode(), digest_size=8).hexdigest()
     return Prompt(name=path.stem, body=body.strip(), identity=digest, **_settings(head, path))

@@ -32,12 +32,16 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """`name` is relative to the input's root, so that a corpus that moves keeps its identities; `bytes` is its size."""
+    """`name` is relative to the input's root, so that a corpus that moves keeps its identities; `bytes` is its size.
+
+    `version` changes when the contents do: the storage's tag for them, or the time of the last change.
+    """
 
     name: str
     url: str
     bytes: int
     format: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ READ_AHEAD = 8 * 2**20  # bytes
 
 @dataclass
 class StorageConfig:
-    endpoint_url: str | None = setting(None, "address of the S3 service; null: AWS_ENDPOINT_URL, else Amazon's own")
-    anonymous: bool = setting(False, "read S3 without credentials, as public buckets allow")
+    endpoint_url: str | None = setting(
+        None, "address of the S3 service; null: AWS_ENDPOINT_URL, else Amazon's own", identity=False
+    )
+    anonymous: bool = setting(False, "read S3 without credentials, as public buckets allow", identity=False)
 
 
 def local_path(url: str) -> str | None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from glob import has_magic
 from itertools import takewhile
+from typing import NamedTuple
 
 from operators.errors import BadRequest
 from operators.storage.base import InputConfig, InputFile, Split
@@ -15,18 +16,29 @@ from operators.storage.filesystem import StorageConfig, local_path, open_filesys
 from operators.storage.formats import FORMATS, guess, known_endings, require_format
 
 ARTIFACT = "/_gristmill/"  # marks an artifact of ours, whose documents are in data/*.parquet
+VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
+
+
+class State(NamedTuple):
+    """Size of a file, and what changes with its contents."""
+
+    bytes: int
+    version: str
 
 
 def list_input(config: InputConfig, storage: StorageConfig) -> list[InputFile]:
     """List the files of an input, sorted by name. Raises BadRequest where there is nothing that can be read."""
     _require(config)
     paths = config.path if isinstance(config.path, list | tuple) else [config.path]
-    found = {}  # address -> (name, bytes); a file that two paths name is read once
+    found = {}  # address -> (name, state); a file that two paths name is read once
     for path in map(str, paths):
-        for name, url, size in _find(path, config.format, storage):
-            found.setdefault(url, (name, size))
+        for name, url, state in _find(path, config.format, storage):
+            found.setdefault(url, (name, state))
     names = _unique({url: _printable(name) for url, (name, _) in found.items()})
-    files = [InputFile(names[url], url, size, config.format or guess(url)) for url, (_, size) in found.items()]
+    files = [
+        InputFile(names[url], url, state.bytes, config.format or guess(url), state.version)
+        for url, (_, state) in found.items()
+    ]
     return sorted(files, key=lambda file: file.name)
 
 
@@ -50,10 +62,14 @@ def _require(config: InputConfig) -> None:
         raise BadRequest(f"input.on_error is {config.on_error!r}. There are: reject, fail.")
     if not config.split_mb >= 1:
         raise BadRequest(f"input.split_mb is a size in MiB, at least 1; {config.split_mb!r} was given.")
+    if config.limit is not None and config.limit < 1:
+        raise BadRequest(
+            f"input.limit is a number of documents, at least 1, or null for all; {config.limit} was given."
+        )
 
 
-def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, int]]:
-    """Yield (name, address, bytes) of the files of one path."""
+def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, State]]:
+    """Yield (name, address, state) of the files of one path."""
     try:
         root, files, named = _listed(path, storage)
     except storage_errors() as error:
@@ -62,8 +78,8 @@ def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tup
         yield name, f"{root}{name}", files[name]
 
 
-def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, int], bool]:
-    """Return the address of a path's root with a slash at its end, bytes by name, and whether it is one named file."""
+def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, State], bool]:
+    """Return the address of a path's root with a slash at its end, states by name, and whether it is one named file."""
     filesystem, place = open_filesystem(path, storage)
     scheme = "" if local_path(path) else path.partition("://")[0] + "://"
     try:
@@ -75,20 +91,24 @@ def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, int], boo
         if not matches:
             raise BadRequest(f"no file matches {path}. Is it quoted? Relative paths begin at {os.getcwd()}.") from None
         root = place[: re.search(r"[*?\[]", place).start()].rpartition("/")[0]
-        return f"{scheme}{root}/", _sizes(matches, root), False
+        return f"{scheme}{root}/", _states(matches, root), False
     if entry["type"] == "file":
         root = place.rpartition("/")[0]
-        return f"{scheme}{root}/", _sizes({place: entry}, root), True
+        return f"{scheme}{root}/", _states({place: entry}, root), True
     root = place.rstrip("/")
-    files = _walk(root) if local_path(path) else _sizes(filesystem.find(root, detail=True), root)
+    files = _walk(root) if local_path(path) else _states(filesystem.find(root, detail=True), root)
     return f"{scheme}{root}/", files, False
 
 
-def _sizes(entries: dict[str, dict], root: str) -> dict[str, int]:
-    return {name[len(root) + 1 :]: entry["size"] or 0 for name, entry in entries.items() if entry["type"] == "file"}
+def _states(entries: dict[str, dict], root: str) -> dict[str, State]:
+    return {
+        name[len(root) + 1 :]: State(entry["size"] or 0, str(next(filter(None, map(entry.get, VERSIONS)), "")))
+        for name, entry in entries.items()
+        if entry["type"] == "file"
+    }
 
 
-def _walk(root: str) -> dict[str, int]:
+def _walk(root: str) -> dict[str, State]:
     """List a local folder. Links are followed, but no folder is listed twice."""
 
     def fail(error: OSError):
@@ -106,10 +126,10 @@ def _walk(root: str) -> dict[str, int]:
             try:
                 entry = os.stat(path)
             except FileNotFoundError:  # a link to nowhere: reading it will say so
-                files[path[len(root) + 1 :]] = 0
+                files[path[len(root) + 1 :]] = State(0, "")
                 continue
             if stat.S_ISREG(entry.st_mode):
-                files[path[len(root) + 1 :]] = entry.st_size
+                files[path[len(root) + 1 :]] = State(entry.st_size, str(entry.st_mtime))
     return files
 
 

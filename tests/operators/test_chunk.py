@@ -158,7 +158,7 @@ def test_a_short_chunk_joins_or_shares_with_the_one_before():
 @pytest.mark.parametrize("limits", [{"max_tokens": 0}, {"max_tokens": 10, "min_tokens": 11}, {"min_tokens": -1}])
 def test_limits_that_cannot_be_kept_are_refused(limits):
     with pytest.raises(BadRequest, match="max_tokens"):
-        Chunk(ChunkConfig(**limits), bpe())
+        ChunkConfig(**limits)
 
 
 def test_rejected_documents_pass_through_and_empty_ones_are_rejected_by_name():

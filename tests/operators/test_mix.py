@@ -7,11 +7,20 @@ from tests.rows import completed
 
 
 def order(real: list[int], synthetic: list[int], prefix: str = ""):
-    """Documents of the given sizes in tokens, and as many rewrites of them as there are sizes for."""
+    """Documents of the given sizes in tokens, and as many rewrites of them as there are sizes for; a token is a letter."""
     rows = [{"id": f"{prefix}r{i}", "style": ORIGINAL, "source_tokens": n} for i, n in enumerate(real)]
-    share = sum(real) / len(synthetic)
+    share = round(sum(real) / len(synthetic)) or 1
     rows += [
-        {"id": f"{prefix}s{i}", "style": "qa", "completion_tokens": n, "source_tokens": round(share)}
+        {
+            "id": f"{prefix}s{i}",
+            "style": "qa",
+            "text": "x" * n,
+            "source_text": "y" * share,
+            "source_tokens": share,
+            "completion_tokens": 1000
+            if i % 2
+            else None,  # thoughts count, or nothing was told: not what the mix is made of
+        }
         for i, n in enumerate(synthetic)
     ]
     whole = sum(real) / len(real) if real else 1
@@ -49,7 +58,7 @@ def test_tokens_meet_the_proportion_over_many_orders_whatever_the_lengths():
     for i in range(400):
         mixed = Mix(MixConfig())(order([400, 90, 10, 700], [50] * 9 + [130 + i % 7], prefix=f"{i}/"))
         real += sum(r["source_tokens"] for r in kept(mixed, ORIGINAL))
-        synthetic += sum(r["completion_tokens"] for r in kept(mixed, "qa"))
+        synthetic += sum(len(r["text"]) for r in kept(mixed, "qa"))
     assert real / synthetic == pytest.approx(1, abs=0.05)
 
 
@@ -83,7 +92,7 @@ def test_a_long_document_keeps_its_rewrites_in_the_orders_that_its_original_is_n
 
 def test_the_original_of_a_long_document_is_judged_by_what_its_rewrites_promise():
     original = {"style": ORIGINAL, "source_tokens": 90_000, "document_tokens": 90_000}
-    chunk = {"style": "qa", "completion_tokens": 10, "source_tokens": 10, "document_tokens": 90_000}
+    chunk = {"style": "qa", "text": "new", "source_text": "old", "source_tokens": 10, "document_tokens": 90_000}
     for i in range(20):
         table = completed({"id": f"{i}", **original}, *({"id": f"{i}/{j}", **chunk} for j in range(30)))
         assert len(kept(Mix(MixConfig())(table), ORIGINAL)) == 1

@@ -132,3 +132,21 @@ def test_a_chunk_is_shown_the_end_of_the_rewrite_before_it_and_a_failure_breaks_
 def test_two_styles_of_one_name_are_refused():
     with pytest.raises(BadRequest, match="two have the same name"):
         Rephrase(RephraseConfig(styles=["qa", "qa"]), FakeEngine())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("temperature", value) for value in (-0.1, float("nan"), float("inf"))],
+        *[("top_p", value) for value in (0.0, 1.01, float("nan"))],
+        ("max_tokens", 0),
+        ("context_tokens", 0),
+    ],
+)
+def test_sampling_out_of_range_is_refused_with_what_was_given(name, value):
+    with pytest.raises(BadRequest, match=rf"^{name} is .*, got {value}\."):
+        RephraseConfig(**{name: value})
+
+
+def test_sampling_at_the_ends_of_its_range_is_taken():
+    RephraseConfig(temperature=0.0, top_p=1.0, max_tokens=1, context_tokens=1)

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,9 @@ class Bake:
     names: list[str] = setting([], "what to bake")
     oven: Oven = field(default_factory=Oven)
     gas: Gas | None = None
-    extra: dict | None = setting(None, "passed through")
+    extra: dict | None = setting(None, "passed through", placement={"speed"})
+    where: Any = setting(None, "an address or several")
+    name: str | None = setting("plain", "of the cake")
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -48,7 +51,9 @@ def test_an_unknown_key_names_the_nearest_ones(word, near):
         compose(Bake, None, [word])
 
 
-@pytest.mark.parametrize("words", [["oven.heat=hot"], ["oven"], ["--oven=3"], ["oven=3"], ["names=a"], ["names=[a"]])
+@pytest.mark.parametrize(
+    "words", [["oven.heat=hot"], ["oven"], ["--oven=3"], ["oven=3"], ["names=[a"], ["name=${oc.env:NOT_SET}"]]
+)
 def test_a_word_that_does_not_fit_is_a_bad_request(words):
     with pytest.raises(BadRequest):
         compose(Bake, None, words)
@@ -68,13 +73,36 @@ def test_a_missing_file_is_named():
 
 def test_every_leaf_is_described():
     settings = {s.key: s for s in describe(Bake)}
-    assert list(settings) == ["names", "oven.heat", "oven.racks", "gas.bottle", "extra"]
+    assert list(settings) == ["names", "oven.heat", "oven.racks", "gas.bottle", "extra", "where", "name"]
     assert settings["oven.heat"].doc == "degrees"
 
 
 def test_identity_leaves_out_where_it_runs():
     assert identity(Bake(oven=Oven(racks=1))) == identity(Bake(oven=Oven(racks=9)))
     assert identity(Bake(oven=Oven(heat=1))) != identity(Bake(oven=Oven(heat=9)))
+
+
+def test_of_a_mapping_only_what_decides_the_content_is_identity():
+    assert identity(Bake(extra={"speed": 1, "size": 1})) == identity(Bake(extra={"speed": 2, "size": 1}))
+    assert identity(Bake(extra={"size": 1})) != identity(Bake(extra={"size": 2}))
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("name=no", "name", "no"),
+        ("name=", "name", ""),
+        ("name=null", "name", None),
+        ("name=a: b", "name", "a: b"),
+        ("where=*.jsonl", "where", "*.jsonl"),
+        ("where=[a,b]", "where", ["a", "b"]),
+        ("names=rye", "names", ["rye"]),
+        ("names=rye,oat", "names", ["rye", "oat"]),
+        ("names=[rye, oat]", "names", ["rye", "oat"]),
+    ],
+)
+def test_words_are_taken_as_they_stand(word, key, value):
+    assert getattr(compose(Bake, None, [word]), key) == value
 
 
 def test_the_resolved_config_composes_to_the_same(tmp_path):
@@ -85,7 +113,21 @@ def test_the_resolved_config_composes_to_the_same(tmp_path):
     assert compose(Bake, str(tmp_path / "again.yaml"), []) == bake
 
 
-def test_a_password_in_an_address_is_not_saved():
-    saved = resolved(Bake(names=["http://me:secret@host/v1"], extra={"url": "s3://k:secret@b/x"}))
-    assert "secret" not in str(saved)
-    assert "host/v1" in str(saved)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"url": "s3://k:hush@b/x"},
+        {"hf_token": "hush"},
+        {"headers": {"Authorization": "Bearer hush"}},
+        {"url": ["http://me:hush@host/v1", "https://host/v1?api-key=hush"]},
+    ],
+)
+def test_a_secret_is_neither_saved_nor_identity(extra):
+    bake = Bake(extra=extra)
+    assert "hush" in str(bake)
+    assert "hush" not in str(resolved(bake)) and "hush" not in str(identity(bake))
+
+
+def test_what_only_looks_like_a_secret_is_saved():
+    plain = {"max_tokens": 3, "key_env": "KEY", "path": "s3://bucket/part-?.parquet"}
+    assert resolved(Bake(extra=plain))["extra"] == plain

@@ -8,8 +8,9 @@ import pytest
 from operators.errors import BadRequest
 from operators.table import ORIGINAL
 from pipelines.config import compose
+from pipelines.exits import RunFailed
 from pipelines.rephrase import RephraseJob
-from pipelines.run import RunFailed, run_rephrase
+from pipelines.run import run_rephrase
 from pipelines.writer import DATA
 from tests.fakes.openai_server import running_server
 
@@ -82,6 +83,20 @@ def test_a_finished_run_says_so_and_asks_nothing(ray_session, server, corpus, tm
     said = []
     run_rephrase(job(server, corpus, tmp_path / "out"), say=said.append)
     assert server.stats()["requests"] == 0
+    assert "complete" in " ".join(said)
+
+
+def test_a_run_that_died_before_its_card_was_written_gets_it_at_the_next(ray_session, server, corpus, tmp_path):
+    run_rephrase(job(server, corpus, tmp_path / "out"))
+    card = (tmp_path / "out/README.md").read_text()
+    (tmp_path / "out/README.md").unlink()
+    run_rephrase(job(server, corpus, tmp_path / "out"))
+    assert (tmp_path / "out/README.md").read_text() == card
+
+
+def test_an_artifact_inside_its_input_folder_is_not_read(ray_session, server, corpus):
+    for _ in range(2):
+        run_rephrase(job(server, corpus, corpus / "out"), say=(said := []).append)
     assert "complete" in " ".join(said)
 
 

@@ -6,6 +6,7 @@ import pytest
 from operators.storage.base import END
 from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
+from pipelines.counts import count_rows
 from pipelines.ledger import Ledger
 from pipelines.order import Order
 from pipelines.progress import Report
@@ -19,7 +20,9 @@ ROWS = completed(
         "document_id": "d",
         "style": "qa",
         "chunk_index": 0,
-        "text": "new",
+        "text": "a new text",
+        "source_text": "whole",
+        "source_tokens": 7,
         "prompt_tokens": 9,
         "completion_tokens": 5,
         "position": 0,
@@ -75,8 +78,14 @@ def test_counts_say_what_became_of_everything(place):
     assert counts["kept"] == {ORIGINAL: 1, "qa": 1}
     assert counts["rejected"] == {"qa": {"clean/refusal": 1}, "document": {"read/null_text": 1}}
     assert counts["documents"] == 2
-    assert counts["tokens"] == {"real": 7, "synthetic": 5}
+    assert counts["tokens"] == {"real": 7, "synthetic": 14}
     assert counts["paid"] == {"qa": {"prompt": 9, "cached": 0, "completion": 5}}
+
+
+def test_stitched_documents_are_counted_too():
+    joined = {"id": "5", "document_id": "d", "style": "qa", "text": "new", "source_file": "a.jsonl", "position": 0}
+    other = joined | {"id": "6", "position": 9}
+    assert count_rows(completed(joined, joined | {"id": "7", "style": "medium"}, other))["documents"] == 2
 
 
 def test_a_write_that_ray_runs_again_adds_nothing(place):

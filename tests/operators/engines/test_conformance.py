@@ -6,6 +6,7 @@ import pytest
 
 from operators.engines.base import Engine, Request
 from operators.engines.openai import OpenAIConfig, OpenAIEngine
+from operators.engines.refusals import FEWEST_LOST
 from tests.fakes.openai_server import running_server
 
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. " * 2
@@ -25,13 +26,21 @@ def test_an_engine_keeps_its_promises(name, request):
         async with asyncio.timeout(240):
             await engine.start()
             try:
+                await refused_requests_are_to_blame_themselves(engine, FEWEST_LOST - 1)
                 await each_request_gets_its_own_answer(engine)
+                await refused_requests_are_to_blame_themselves(engine, 2 * max(engine.seats, FEWEST_LOST))
                 await an_overlong_request_errors_alone(engine)
                 await a_cancelled_request_gives_its_seat_back(engine)
             finally:
                 await engine.stop()
 
     asyncio.run(check())
+
+
+async def refused_requests_are_to_blame_themselves(engine: Engine, count: int) -> None:
+    """Few of them before the first answer, any number after it."""
+    completions = await asyncio.gather(*(engine.complete(ask(n, 4, "<<400>>", top_p=3.0)) for n in range(count)))
+    assert [completion.error for completion in completions] == ["bad_request"] * count
 
 
 async def each_request_gets_its_own_answer(engine: Engine) -> None:
@@ -64,6 +73,6 @@ async def a_cancelled_request_gives_its_seat_back(engine: Engine) -> None:
     assert (await engine.complete(ask(0, 4))).error is None
 
 
-def ask(number: int, max_tokens: int, text: str = PASSAGE) -> Request:
+def ask(number: int, max_tokens: int, text: str = PASSAGE, top_p: float = 0.9) -> Request:
     messages = ({"role": "user", "content": f"Rewrite passage {number}.\n\n{text}"},)
-    return Request(f"r{number}", messages, max_tokens=max_tokens, temperature=0.7, top_p=0.9, seed=number)
+    return Request(f"r{number}", messages, max_tokens=max_tokens, temperature=0.7, top_p=top_p, seed=number)

@@ -25,6 +25,19 @@ def test_no_block_or_two_are_refused_by_name():
         chosen(EngineConfig(vllm={"model": "m"}, openai=SERVER))
 
 
+@pytest.mark.parametrize(
+    ("copies", "message"),
+    [
+        ({"copies": 0}, r"engine\.copies is a number of engines from 1, got 0"),
+        ({"copies": 4, "max_copies": 3}, r"engine\.max_copies is 3, fewer than engine\.copies=4.*null"),
+        ({"max_copies": 0}, r"engine\.max_copies is 0, fewer than engine\.copies=1"),
+    ],
+)
+def test_numbers_of_copies_that_cannot_be_are_refused(copies, message):
+    with pytest.raises(BadRequest, match=message):
+        EngineConfig(**copies)
+
+
 def test_configs_and_engines_are_made_without_their_libraries():
     code = (
         "import sys; import operators.engines as e;"

@@ -175,6 +175,17 @@ def test_many_bad_requests_among_good_ones_blame_no_server(server):
     assert [completion.error for completion in results] == [None, "endpoint_error"] * 50
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_everybody_is_blamed_with_its_last_word(server, status):
+    results = complete(server.url, *(f"<<{status}>> {text}" for text in numbered(60)))
+    rejected = [result for result in results if isinstance(result, Completion)]
+    assert len(rejected) == 19 and {completion.error for completion in rejected} == {"bad_request"}
+    said = f"{server.url} refuses every request (20 of them, and none was answered; the last: This request is answered"
+    failures = [str(result) for result in results if isinstance(result, EngineFailure)]
+    assert len(failures) == 41 and said in failures[0]
+    assert all(setting in failures[0] for setting in ("engine.openai.extra", "engine.openai.model"))
+
+
 def test_requests_spread_over_several_servers_and_outlive_one_of_them():
     with running_server(latency=0.02) as first, running_server(latency=0.02) as second:
         urls = [first.url, second.url]

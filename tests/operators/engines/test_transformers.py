@@ -146,6 +146,21 @@ def test_an_unforeseen_failure_reaches_every_caller(runner, tiny_model, monkeypa
     assert [type(answer) for answer in answers] == [EngineFailure] * 5
 
 
+def test_a_chat_template_that_refuses_everybody_is_blamed(runner, tiny_model):
+    engine = TransformersEngine(TransformersConfig(model=tiny_model, batch_size=2))
+
+    async def check():
+        await engine.start()
+        engine._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
+        answers = await asyncio.gather(*[engine.complete(ask(n)) for n in range(25)], return_exceptions=True)
+        await engine.stop()
+        return answers
+
+    answers = runner.run(check())
+    assert [answer.error for answer in answers[:19]] == ["bad_request"] * 19
+    assert all(isinstance(answer, EngineFailure) and "no such role" in str(answer) for answer in answers[19:])
+
+
 def test_a_model_that_is_not_there_fails_with_advice(runner, tmp_path):
     engine = TransformersEngine(TransformersConfig(model=str(tmp_path / "nothing")))
     with pytest.raises(EngineFailure, match=r"nothing.*engine\.openai"):

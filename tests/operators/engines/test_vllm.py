@@ -10,7 +10,9 @@ import psutil
 import pytest
 
 from operators.engines.base import EngineFailure, Request
-from operators.engines.vllm import VllmEngine
+from operators.engines.refusals import Refusals
+from operators.engines.vllm import CHECK_MODEL, VllmEngine
+from operators.engines.vllm_settings import with_defaults
 from operators.errors import BadRequest
 
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. "
@@ -114,6 +116,20 @@ def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
     assert len(engine_cores(psutil.Process())) == 1
 
 
+def test_a_chat_template_that_refuses_everybody_is_blamed(runner, vllm_arguments, engine):
+    from transformers import AutoTokenizer
+
+    twin = VllmEngine(vllm_arguments)
+    vars(twin).update(vars(engine), _tokenizer=AutoTokenizer.from_pretrained(vllm_arguments["model"]))
+    twin._refusals = Refusals("vLLM with tiny", twin.seats, CHECK_MODEL)  # this one has answered nobody yet
+    twin._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
+    with pytest.raises(
+        EngineFailure, match=r"vLLM with tiny refuses every request \(20 of them.*no such role.*template"
+    ):
+        runner.run(complete_all(twin, [ask(n) for n in range(20)]))
+    assert runner.run(engine.complete(ask("good"))).error is None
+
+
 class DyingLLM:
     """Stands where AsyncLLM stands: dies of every request whose prompt ends with the poisonous token."""
 
@@ -173,6 +189,13 @@ def test_arguments_that_vllm_refuses_are_a_bad_request(runner, vllm_arguments):
     engine = VllmEngine(vllm_arguments | {"max_model_len": 100_000})
     with pytest.raises(BadRequest, match=r"max_model_len"):
         runner.run(engine.start())
+
+
+def test_a_parallel_size_that_is_null_is_left_to_vllm():
+    sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+    given = with_defaults({"model": "m", "tokenizer": None} | dict.fromkeys(sizes), on_cpu=False)
+    assert given["tokenizer"] is None and not set(sizes) & set(given)
+    assert "distributed_executor_backend" not in given
 
 
 def test_an_engine_that_is_not_started_says_so(runner, vllm_engine):

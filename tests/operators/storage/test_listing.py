@@ -75,6 +75,13 @@ def test_a_format_that_is_named_reads_its_endings_or_else_all(tmp_path):
         (["a.jsonl"], "", {"format": "josnl"}, "Did you mean 'jsonl'"),
         (["a.jsonl"], "", {"on_error": "ignore"}, "reject, fail"),
         (["a.jsonl"], "", {"split_mb": 0}, "split_mb"),
+        (
+            ["a.jsonl"],
+            "",
+            {"limit": 0},
+            r"input\.limit is a number of documents, at least 1, or null for all; 0 was given",
+        ),
+        (["a.jsonl"], "", {"limit": -5}, r"input\.limit .* -5 was given"),
     ],
 )
 def test_what_cannot_be_read_is_a_bad_request_that_says_why(tmp_path, files, path, config, says):

@@ -1,0 +1,30 @@
+"""How a command ends: what can stop a run, and the exit code of each."""
+
+import sys
+from collections.abc import Callable
+
+from operators.errors import BadRequest
+
+FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
+
+
+class RunFailed(RuntimeError):
+    """The run could not go on; what is committed stays, and the same command goes on from there."""
+
+
+class Interrupted(RuntimeError):
+    """The run was stopped by a signal and can be resumed."""
+
+
+CODES = {RunFailed: FAILED, BadRequest: BAD_REQUEST, Interrupted: INTERRUPTED}
+
+
+def guarded(command: Callable[[], None]) -> None:
+    """Run a command; what the user should know of is told in plain words, without a traceback, and sets the exit code."""
+    try:
+        command()
+    except tuple(CODES) as error:
+        print(f"gristmill: {error}", file=sys.stderr)
+        sys.exit(CODES[type(error)])
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
