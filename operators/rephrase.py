@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from operators.engines.base import Completion, Engine, Request
 from operators.errors import BadRequest
-from operators.prompts import load_prompt
+from operators.prompts import Prompt, load_prompt
 from operators.settings import setting
 from operators.table import COMPLETIONS, reject, rewrites, spread, with_columns
 
@@ -85,6 +85,7 @@ class Rephrase:
                 f"styles {', '.join(config.styles)}: two have the same name. Drop one, or rename its file."
             )
         self._progress = {name: Progress() for name in self.prompts}
+        self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
     async def __call__(self, table: pa.Table) -> pa.Table:
         wanted = rewrites(table)
@@ -137,8 +138,13 @@ class Rephrase:
             messages=prompt.messages(source, system=system, order=order, context=before),
             stop=prompt.stop,
             seed=_seed(config.seed, row["id"]),
-            **{name: _first(getattr(config, name), getattr(prompt, name)) for name in SAMPLING},
+            **self._sampling[row["style"]],
         )
+
+    def _sampling_of(self, prompt: Prompt) -> dict[str, float]:
+        """Give what the config says, else what the prompt says."""
+        said = {name: getattr(self.config, name) for name in SAMPLING}
+        return {name: getattr(prompt, name) if value is None else value for name, value in said.items()}
 
 
 async def _all(works: Iterable[Awaitable]) -> list:
@@ -159,10 +165,6 @@ def _end(completion: Completion, tokens: int) -> str | None:
         return None
     characters = len(completion.text) * tokens // (completion.completion_tokens or len(completion.text))
     return completion.text[-characters:] if characters else None
-
-
-def _first(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
 
 
 def _seed(run: int, row_id: str) -> int:

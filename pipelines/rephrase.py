@@ -80,6 +80,16 @@ def _refinements(job: RephraseJob) -> list:
     return _BUILT[key]
 
 
+STAGES = 4  # that run at the same time: read, rephrase, refine and write, and one to spare
+
+
+def load_stages() -> None:
+    """Import what the stages' processes need."""
+    import pipelines.engines
+    import pipelines.reading
+    import pipelines.writer  # noqa: F401
+
+
 def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -> None:
     """Stream documents through the mill: read, chunk, fan out -> rephrase -> clean, check, stitch, mix -> write."""
     import ray.data
@@ -89,7 +99,7 @@ def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -
     from pipelines.reading import ReadOrders
     from pipelines.writer import ArtifactSink
 
-    share = cpu_share(stages=4)
+    share = cpu_share(STAGES)
     stage = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True, "num_cpus": share}
     shortest = {prompt.name: prompt.min_source_tokens for prompt in map(load_prompt, job.styles)}
     read = ReadOrders(
@@ -100,6 +110,8 @@ def rephrase(job: RephraseJob, work: list[dict], place: Place, report: Report) -
     splits.context.target_max_block_size = 1  # one order, one block (see pipelines.order)
     # Blocks that a reader may be ahead of the driver. Ray's 2 suit blocks of 128 MiB; the driver takes them once a round.
     splits.context._max_num_blocks_in_streaming_gen_buffer = 64
+    # Ray would start a thread for each order in an engine's actor, for a figure that nobody reads.
+    splits.context.memory_usage_poll_interval_s = None
     orders = splits.map_batches(read.__call__, **stage)
     rewrites = on_engines(orders, partial(Rephrase, job), job.engine, share, report)
     rows = rewrites.map_batches(refine, fn_kwargs={"job": job}, **stage)

@@ -16,7 +16,7 @@ from pipelines.ledger import CARD, Ledger, held
 from pipelines.order import Spans
 from pipelines.preflight import Checked, check
 from pipelines.progress import Report, Scoreboard, Watch
-from pipelines.rephrase import RephraseJob, rephrase
+from pipelines.rephrase import STAGES, RephraseJob, load_stages, rephrase
 from pipelines.summary import card, show, speed
 
 SUMMARY = "_gristmill/summary.json"
@@ -64,6 +64,9 @@ def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Spl
     with session(job.cluster), _resumable(checked.place.url):
         import ray
 
+        from cluster.workers import warm
+
+        warm(load_stages, STAGES)
         board = ray.remote(Scoreboard).options(num_cpus=0).remote()
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
         with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):

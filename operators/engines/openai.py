@@ -1,13 +1,14 @@
 """The engine behind a URL: any server that speaks OpenAI's protocol (vLLM, SGLang, llama.cpp, a paid service)."""
 
 import asyncio
-import json
 import os
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+import msgspec
 
 from operators.engines.base import Completion, EngineFailure, Request
 from operators.engines.openai_endpoints import LONGEST_BACKOFF_S, Endpoint, Endpoints, backoff
@@ -120,7 +121,7 @@ class OpenAIEngine:
 
     async def complete(self, request: Request) -> Completion:
         """Send until it is answered or `max_retries` is used up. Raises EngineFailure where no request can pass."""
-        body = json.dumps(self._body(request)).encode()
+        body = msgspec.json.encode(self._body(request))
         spent, answered_before = 0.0, self._answered
         while True:
             try:

@@ -3,6 +3,7 @@
 from operators.engines.base import Completion, EngineFailure
 
 FEWEST_LOST = 20  # requests in a row that must come to nothing before the engine is blamed, not they
+ROUNDS = 4  # of all seats that must be refused: refusals come at once, and good answers may still be on their way
 
 
 class Refusals:
@@ -12,13 +13,13 @@ class Refusals:
     """
 
     def __init__(self, engine: str, seats: int, advice: str):
-        self.engine, self.enough, self.advice = engine, max(seats, FEWEST_LOST), advice
+        self.engine, self.enough, self.advice = engine, max(ROUNDS * seats, FEWEST_LOST), advice
         self.refused, self.answered = 0, False
 
     def judge(self, completion: Completion) -> Completion:
         """Hand a completion on.
 
-        Raises EngineFailure where a refusal completes a round of all seats, at least FEWEST_LOST, and nothing was ever
+        Raises EngineFailure where so many were refused (ROUNDS of all seats, at least FEWEST_LOST), and nothing was ever
         answered. One answer ends this for good; too_long and faults that may pass say nothing either way.
         """
         self.answered = self.answered or completion.error in (None, "bad_answer")

@@ -36,6 +36,11 @@ class Text:
         return UNIT.findall(self.value.casefold())
 
     @cached_property
+    def different(self) -> set[str]:
+        """Its different units."""
+        return set(self.units)
+
+    @cached_property
     def letters(self) -> str:
         """Its units in one string."""
         return "".join(self.units)

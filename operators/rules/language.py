@@ -21,6 +21,7 @@ STARTS = np.array([start for start, _ in RANGES])
 SCRIPTS = [None, *(script for _, script in RANGES)]
 FEWEST = {"CJK": 20, "Hangul": 30}  # letters from which a text can be judged
 FEWEST_ELSEWHERE = 60
+SHARED_WORDS = 0.4  # of the answer's different words
 SAMPLE = 200  # characters that the classifier sees from the beginning, and as many from the end
 LABELS = re.compile(r"^(?:Question|Answer|Problem|Solution):", re.MULTILINE)  # English in a text of any language
 ALIKE = [{"bs", "hr", "sr", "sh"}, {"no", "nn", "da"}, {"id", "ms", "jv", "min"}, {"zh", "wuu", "yue"}, {"gl", "pt"}]
@@ -37,6 +38,8 @@ class Language:
 
     def changed(self, row: Row) -> str | None:
         """Say which language became which. A short text, a close pair and a doubtful verdict are let through."""
+        if _shares_words(row):
+            return None
         source, source_share = script(row.source)
         written, written_share = script(row.written)
         if source is None or written is None:
@@ -56,6 +59,16 @@ class Language:
             best = self.detector.detect(sample.lower() if sample.isupper() else sample)[0]
             text.language = best["lang"] if best["score"] >= self.confidence else None
         return text.language
+
+
+def _shares_words(row: Row) -> bool:
+    """Tell whether so many words of the answer are the source's that they can only be of one language.
+
+    True for most rewrites, and far cheaper than the classifier. Names and loans alone are a smaller share. Characters of
+    scripts without spaces are no words: Chinese and Japanese share many.
+    """
+    written = row.written.different
+    return row.source.spaced and len(written & row.source.different) > SHARED_WORDS * len(written)
 
 
 def script(text: Text) -> tuple[str | None, float]:

@@ -1,7 +1,7 @@
 import pytest
 
 from operators.engines.base import Completion, EngineFailure
-from operators.engines.refusals import FEWEST_LOST, Refusals
+from operators.engines.refusals import FEWEST_LOST, ROUNDS, Refusals
 
 ANSWER = Completion("fine", "stop")
 NO_TEXT = Completion(None, error="bad_answer", detail="no text came")
@@ -13,7 +13,7 @@ def refusals(seats: int = 4) -> Refusals:
     return Refusals("the endpoint http://h/v1", seats, "Check engine.openai.extra.")
 
 
-@pytest.mark.parametrize(("seats", "enough"), [(4, FEWEST_LOST), (64, 64)])
+@pytest.mark.parametrize(("seats", "enough"), [(4, FEWEST_LOST), (64, 64 * ROUNDS)])
 def test_an_engine_that_refused_all_its_seats_and_answered_nobody_is_to_blame(seats, enough):
     judge = refusals(seats).judge
     assert all(judge(REFUSAL) is REFUSAL for _ in range(enough - 1))
