@@ -20,7 +20,8 @@ test: install
 
 install: $(INSTALLED)
 
-# --no-compile: byte code of 90,000 files would take longer than everything else; Python makes what it needs at the first import.
+# --no-compile: pip makes byte code on one core; compileall takes all of them. It is made here, not at the first import, because
+# every process that Ray starts imports, and some machines forbid it then (PYTHONDONTWRITEBYTECODE).
 # PyTorch keeps its CPU builds in an index of its own. Where pip is not configured to see them, uv knows that index by itself.
 $(INSTALLED): requirements-cpu.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,4 +33,5 @@ $(INSTALLED): requirements-cpu.txt pyproject.toml
 		$(PIP_INSTALL) $(UV) && .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --torch-backend=cpu $(TORCH); }
 	@$(PIP_INSTALL) -r requirements-cpu.txt
 	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@.venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true # a few packages carry templates that are no code yet
 	@touch $@
