@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model, documents = make_model(folder / "model"), folder / "documents.jsonl"
-        write_documents(documents, arguments.documents)
+        write_documents(documents, arguments.documents, length=280)  # words; a chunk has at most 300 tokens
         found: dict[str, list[tuple[float, float]]] = {order: [] for order in ORDERS}
         for number in range(arguments.rounds):
             for order in ORDERS:

@@ -24,12 +24,12 @@ IN_FLIGHT, LATENCY, SLOW = 256, 0.2, {"slow_share": 0.08, "slow_latency": 2.0}
 WORDS = "river stone market engine winter letter garden method copper signal harbour teacher number forest".split()
 
 
-def write_documents(path: Path, count: int) -> None:
-    """Write documents of one chunk each."""
+def write_documents(path: Path, count: int, length: int = 60) -> None:
+    """Write documents of so many words, one chunk each."""
     dice = random.Random(1)
     with path.open("w") as file:
         for i in range(count):
-            words = " ".join(dice.choices(WORDS, k=60)).capitalize()
+            words = " ".join(dice.choices(WORDS, k=length)).capitalize()
             file.write(json.dumps({"id": str(i), "text": f"Note {i}. {words}."}) + "\n")
 
 

@@ -20,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.rephrase_endpoint import write_documents
+from benchmarks.rephrase_endpoint import WORDS, write_documents
+from operators.prompts import load_prompt, prompt_names
 
 ENGINE_CORE, OTHER_CORE = "0", "1"
 SETTINGS = {"max_model_len": 1024, "max_num_seqs": 64, "enforce_eager": True, "block_size": 32}
@@ -32,13 +33,14 @@ SPEED = re.compile(r"engines: ([\d,]+) requests in ([\d,.]+) s, .* ([\d,]+) toke
 
 
 def make_model(folder: Path) -> Path:
-    """Make a Llama of about 7 million parameters with random weights."""
+    """Make a Llama of about 9 million parameters with random weights; a word of the benchmarks is about a token."""
     import torch
     from transformers import AutoConfig, LlamaForCausalLM
 
     from tests.tiny_model import make_tiny_model
 
-    make_tiny_model(folder, context_tokens=1024)
+    text = [*WORDS, *(load_prompt(name).body for name in prompt_names())]
+    make_tiny_model(folder, context_tokens=1024, text=text, vocabulary=4096)
     config = AutoConfig.from_pretrained(folder)
     config.hidden_size, config.intermediate_size, config.num_hidden_layers = 320, 960, 6
     config.num_attention_heads = config.num_key_value_heads = 5

@@ -16,15 +16,24 @@ TRAINING_TEXT = [
 ]
 
 
-def make_tiny_model(folder: Path, *, context_tokens: int = 512, chat_template: bool = True, seed: int = 0) -> Path:
+def make_tiny_model(
+    folder: Path,
+    *,
+    context_tokens: int = 512,
+    chat_template: bool = True,
+    seed: int = 0,
+    text: list[str] = TRAINING_TEXT,
+    vocabulary: int = 512,
+) -> Path:
     """Save a two-layer Llama and its byte-level tokenizer in Hugging Face format, and return the folder.
 
-    The weights are random, so completions are babble: lengths, counts and finish reasons are real, the words are not.
+    The weights are random, so completions are babble: lengths, counts and finish reasons are real, the words are not. The
+    tokenizer learns up to `vocabulary` entries from `text`.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = _tokenizer(chat_template)
+    tokenizer = _tokenizer(chat_template, text, vocabulary)
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -43,8 +52,8 @@ def make_tiny_model(folder: Path, *, context_tokens: int = 512, chat_template: b
     return folder
 
 
-def _tokenizer(chat_template: bool):
-    """Train a byte-level BPE tokenizer, which can spell any text, on a few sentences."""
+def _tokenizer(chat_template: bool, text: list[str], vocabulary: int):
+    """Train a byte-level BPE tokenizer, which can spell any text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -53,9 +62,9 @@ def _tokenizer(chat_template: bool):
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(
-        TRAINING_TEXT,
+        text,
         trainers.BpeTrainer(
-            vocab_size=512, special_tokens=SPECIAL_TOKENS, initial_alphabet=alphabet, show_progress=False
+            vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, initial_alphabet=alphabet, show_progress=False
         ),
     )
     return PreTrainedTokenizerFast(
