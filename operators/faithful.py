@@ -118,7 +118,9 @@ class Encoder:
     def __init__(self, model: str, batch_size: int, device: str = "cpu"):
         folder = _locate(model)
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         try:
             self.model = SentenceTransformer(folder, device=device)
         except (OSError, ValueError) as error:

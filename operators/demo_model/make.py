@@ -37,7 +37,7 @@ class DemoModelConfig:
     head: int = setting(64, "dimensions of an attention head")
     layers: int = setting(3, "transformer layers, at least 2")
     context: int = setting(1024, "tokens of passage and rewrite together")
-    steps: int = setting(900, "optimizer steps")
+    steps: int = setting(700, "optimizer steps")
     batch_tokens: int = setting(2500, "tokens a step, padding included")
     learning_rate: float = setting(2.5e-3, "peak, reached after 30 steps")
     decay: float = setting(0.7, "last share of the steps, over which the rate falls to zero in a line")
@@ -120,7 +120,9 @@ def _rate(step: int, config: DemoModelConfig) -> float:
 
 def _fresh_model(tokenizer, config: DemoModelConfig):
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of writing one small file
     heads = config.width // config.head
     model = LlamaForCausalLM(
         LlamaConfig(

@@ -234,9 +234,13 @@ def _build(arguments: dict[str, Any]):
     except Exception as error:
         raise _not_started(arguments, error) from error
     try:
-        return AsyncLLM(config, Executor.get_class(config), log_stats=False, log_requests=False)
+        llm = AsyncLLM(config, Executor.get_class(config), log_stats=False, log_requests=False)
     except Exception as error:
         raise _not_started(arguments, error) from error
+    # It would log the death of an engine with a traceback, also of one that is shut down; the requests hear of it anyway.
+    # Only now, because vLLM configures its loggers while it starts.
+    logging.getLogger("vllm.v1.engine.async_llm").setLevel(logging.CRITICAL)
+    return llm
 
 
 def _not_started(arguments: dict[str, Any], error: Exception) -> EngineFailure:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from operators.engines.base import EngineFailure, Request
-from operators.engines.refusals import Refusals
+from operators.engines.refusals import ROUNDS, Refusals
 from operators.engines.vllm import CHECK_MODEL, VllmEngine
 from operators.engines.vllm_settings import with_defaults
 from operators.errors import BadRequest
@@ -124,9 +124,9 @@ def test_a_chat_template_that_refuses_everybody_is_blamed(runner, vllm_arguments
     twin._refusals = Refusals("vLLM with tiny", twin.seats, CHECK_MODEL)  # this one has answered nobody yet
     twin._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
     with pytest.raises(
-        EngineFailure, match=r"vLLM with tiny refuses every request \(20 of them.*no such role.*template"
+        EngineFailure, match=r"vLLM with tiny refuses every request \(\d+ of them.*no such role.*template"
     ):
-        runner.run(complete_all(twin, [ask(n) for n in range(20)]))
+        runner.run(complete_all(twin, [ask(n) for n in range(ROUNDS * twin.seats)]))
     assert runner.run(engine.complete(ask("good"))).error is None
 
 
