@@ -90,7 +90,7 @@ class Pace:
         total = _expected(read)
         fields = [
             f"{requests + self.resumed:,}" + (f" of ~{total + self.resumed:,.0f}" if total else "") + " requests",
-            f"{engine.get('in_flight', 0):,} in flight",
+            f"{engine['in_flight']:,} in flight" if "in_flight" in engine else "engines are starting",
             f"tokens/s {(tokens_in - first[2]) / seconds:,.0f} in {(tokens_out - first[3]) / seconds:,.0f} out",
             f"rows {done.get('kept', 0):,} kept {done.get('rejected', 0):,} rejected",
             f"ETA {_clock((total - requests) / rate) if total and rate > 0 else '-'}",
