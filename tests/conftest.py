@@ -29,6 +29,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def s3():
+    """An S3 service on this machine; the bucket `corpus` is there and empty."""
+    from tests.fakes.s3 import running_s3
+
+    with running_s3() as storage:
+        yield storage
+
+
+@pytest.fixture(scope="session")
 def ray_session():
     """One small Ray for the whole run."""
     from cluster.session import ClusterConfig, session

@@ -9,6 +9,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from operators.storage.filesystem import Place, open_filesystem
 from tests.fakes.openai_server import running_server
 from tests.tiny_model import make_tiny_model
 
@@ -102,3 +103,24 @@ def test_a_model_folder_that_is_not_there_is_named_before_anything_starts(tmp_pa
     assert run.returncode == 2
     assert "nowhere" in run.stderr
     assert not (tmp_path / "out" / "_gristmill").exists()
+
+
+def test_from_a_bucket_to_a_bucket(s3, tmp_path):
+    bucket, name = open_filesystem("s3://corpus", s3)
+    bucket.put_file(str(corpus(tmp_path / "notes.jsonl", 40)), f"{name}/in/notes.jsonl")
+    with running_server() as server:
+        words = command(
+            "input.path=s3://corpus/in/*.jsonl",
+            "styles=[medium]",
+            f"storage.endpoint_url={s3.endpoint_url}",
+            f"engine.openai.base_url={server.url}",
+            "engine.openai.model=fake",
+            "output.path=s3://corpus/out",
+        )
+        runs = [subprocess.run(words, capture_output=True, text=True, timeout=120) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
+    assert "is complete" in runs[1].stdout
+    place = Place("s3://corpus/out", s3)
+    rows = [row for part in place.names("data") for row in pq.read_table(place.open(part)).to_pylist()]
+    assert sorted({row["document_id"] for row in rows}, key=int) == [str(i) for i in range(40)]
+    assert place.exists("README.md")

@@ -5,17 +5,17 @@ import socket
 import subprocess
 import sys
 import time
-
-import pytest
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from operators.storage.filesystem import StorageConfig, open_filesystem
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test-key", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-@pytest.fixture(scope="session")
-def s3():
-    """The settings of a running S3 service; the bucket `corpus` is there and empty."""
+@contextmanager
+def running_s3() -> Iterator[StorageConfig]:
+    """Give the settings of a running S3 service; the bucket `corpus` is there and empty. Its keys are in the environment."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
