@@ -139,7 +139,9 @@ def _hub_snapshot(model: str) -> Path:
 def _fetch(model: str, name: str) -> str:
     """Return the path of a cached file; only what is not cached is asked of the hub."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.utils.logging import set_verbosity_error
 
+    set_verbosity_error()  # each try would be told; the message at the end says it all
     cached = try_to_load_from_cache(model, name)
     return cached if isinstance(cached, str) else hf_hub_download(model, name)
 
