@@ -25,6 +25,6 @@ def guarded(command: Callable[[], None]) -> None:
         command()
     except tuple(CODES) as error:
         print(f"gristmill: {error}", file=sys.stderr)
-        sys.exit(CODES[type(error)])
+        sys.exit(next(code for kind, code in CODES.items() if isinstance(error, kind)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -66,10 +66,10 @@ def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Spl
 
         from cluster.workers import warm
 
-        warm(load_stages, STAGES - 1)  # engines have processes of their own
         board = ray.remote(Scoreboard).options(num_cpus=0).remote()
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
         with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):
+            warm(load_stages, STAGES - 1)  # engines have processes of their own
             rephrase(job, work, checked.place, Report(board))
         counts = ray.get(board.read.remote())
         say(speed(counts["engine"]))
