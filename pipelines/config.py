@@ -16,7 +16,11 @@ from operators.errors import BadRequest
 
 T = TypeVar("T")
 
-SECRET = re.compile(r"(token|key|secret|password|passwd|authorization|credentials?)$", re.I)
+SECRET = re.compile(
+    r"^(token|key)$|(hf|api|auth|access|bearer|session|refresh|private)[_-]?(token|key)s?$|secret|passwo?r?d|"
+    r"authorization$|cookie$|credentials?$",
+    re.I,
+)
 STRUCK_OUT = "***"
 
 
@@ -32,6 +36,7 @@ def compose(kind: type[T], file: str | None, overrides: list[str]) -> T:
         config = OmegaConf.merge(config, _load(file) if file else {})
         source = "the command line"
         config = OmegaConf.merge(config, *(_parse(word, types) for word in overrides))
+        source = "the settings"
         return OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise BadRequest(_explain(error, source, list(types))) from error
@@ -95,8 +100,8 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_secrets(item) for item in value]
     if isinstance(value, str):
-        value = re.sub(r"(?<=://)[^/@\s]*@", f"{STRUCK_OUT}@", value)
-        return re.sub(r"(https?://[^\s?]*\?)\S*", rf"\1{STRUCK_OUT}", value)
+        value = re.sub(r"(?<=://)[^/\s]*@", f"{STRUCK_OUT}@", value)
+        return re.sub(r"^(https?://[^\s?]*\?)\S*$", rf"\1{STRUCK_OUT}", value)
     return value
 
 
@@ -119,13 +124,13 @@ def _load(file: str) -> Any:
 def _parse(word: str, types: dict[str, str]) -> Any:
     """Read one `key=value`: text as it stands, a list with or without its brackets, all else as YAML."""
     key, equals, value = word.partition("=")
-    if not equals or not re.fullmatch(r"[\w.]+", key):
+    if not equals or not re.fullmatch(r"\w[\w.-]*", key):
         raise BadRequest(f"{word!r} is not of the form key=value. See --help for the keys.")
     kind = types.get(key, "")
     bracketed = value.startswith("[")
     try:
         if kind == "list[str]" and not bracketed:
-            return _at(key, value.split(",") if value else [])
+            return _at(key, [item.strip() for item in value.split(",")] if value else [])
         if kind == "str" or (kind in ("Any", "str | None") and not bracketed and value != "null"):
             return _at(key, value)
         return OmegaConf.from_dotlist([word])

@@ -67,15 +67,13 @@ class Ledger:
     def open(self, fingerprint: dict, config: dict, files: list[InputFile], all_at_once: bool = False) -> None:
         """Take up an artifact or begin it.
 
-        Raises BadRequest if the folder holds something else, if the artifact was made by a run that decides its content
-        otherwise, or if a file of its input has changed since. New files may come, unless `all_at_once` says that each
+        Raises BadRequest if the artifact was made by a run that decides its content otherwise, or if a file of its input has
+        changed since or is gone. New files may come, unless `all_at_once` says that each
         decides what becomes of the others.
         """
         there = json.loads(self.place.read(RUN)) if self.place.exists(RUN) else None
         versions = {file.name: [file.bytes, file.version] for file in files}
-        if there is None:
-            self._refuse_to_overwrite()
-        else:
+        if there is not None:
             self.commits = self._load()
             self._remove_orphans()
         if self.commits:
@@ -121,7 +119,10 @@ class Ledger:
                 if PART.fullmatch(name) and name not in known:
                     self.place.remove(name)
 
-    def _refuse_to_overwrite(self) -> None:
+    def refuse_to_overwrite(self) -> None:
+        """Raise BadRequest if the folder is no artifact and holds what one would overwrite. To be asked before all else."""
+        if self.place.exists(RUN):
+            return
         there = [name for folder in FOLDERS for name in self.place.names(folder)]
         there += [CARD] if self.place.exists(CARD) else []
         if there:
@@ -141,13 +142,13 @@ class Ledger:
             )
 
     def _compare_input(self, was: dict, now: dict, all_at_once: bool) -> None:
-        changed = [name for name in now if name in was and was[name] != now[name]]
+        changed = [name for name in was if was[name] != now.get(name)]
         if all_at_once:
-            changed += sorted(was.keys() ^ now.keys())
+            changed += sorted(now.keys() - was.keys())
         if changed:
             raise BadRequest(
-                f"the input is not what {self.place.url} was begun with; {len(changed)} of its files have changed: "
-                f"{_some(changed)}. Rows of both would stand beside each other. Put the files back, or give another "
+                f"the input is not what {self.place.url} was begun with; {len(changed)} of its files have changed, come or "
+                f"gone: {_some(changed)}. Rows of both would stand beside each other. Put the files back, or give another "
                 "output.path."
             )
 
@@ -171,6 +172,8 @@ def held(place: Place) -> Iterator[None]:
             raise BadRequest(
                 f"another run is at work on {place.url}. Wait for its end, stop it, or give another output.path."
             ) from None
+        except OSError:  # a filesystem without locks: nothing can be guarded there
+            pass
         yield
 
 

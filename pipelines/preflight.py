@@ -1,5 +1,6 @@
 """What is checked before anything is spent: prompts, engine, context, input, output."""
 
+import os
 from dataclasses import dataclass
 
 from operators.engines import build_engine, chosen
@@ -9,10 +10,11 @@ from operators.faithful import check_encoder
 from operators.mix import Mix
 from operators.prompts import load_prompt
 from operators.storage.base import InputFile
-from operators.storage.filesystem import Place
+from operators.storage.filesystem import Place, local_path
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input
 from operators.tokenizer import approximate_tokenizer, load_tokenizer
+from pipelines.ledger import CARD, FOLDERS
 from pipelines.rephrase import RephraseJob
 
 
@@ -45,11 +47,18 @@ def check(job: RephraseJob) -> Checked:
 
 
 def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
-    """Leave out what lies in the artifact: a run must not read its own rows."""
-    outside = [file for file in files if not file.url.startswith(f"{place.url}/")]
+    """Leave out the artifact's own files: a run must not read its own rows."""
+    own = tuple(f"{_real(place.url)}/{name}" for name in (*(f"{folder}/" for folder in FOLDERS), CARD))
+    outside = [file for file in files if not _real(file.url).startswith(own)]
     if not outside:
-        raise BadRequest(f"all files of input.path lie in output.path={place.url}. Give another output.path.")
+        raise BadRequest(f"all files of input.path belong to output.path={place.url}. Give another output.path.")
     return outside
+
+
+def _real(url: str) -> str:
+    """Follow links, where there can be any."""
+    path = local_path(url)
+    return os.path.realpath(path) if path else url
 
 
 def _styles(job: RephraseJob) -> list[str]:

@@ -28,6 +28,7 @@ def run_rephrase(job: RephraseJob, say=print) -> None:
     checked = check(job)
     for warning in checked.warnings:
         say(f"note: {warning}")
+    Ledger(checked.place).refuse_to_overwrite()
     with held(checked.place):
         counts = _run(job, checked, say)
     show(counts, checked.place.url, time.monotonic() - began)
@@ -39,14 +40,15 @@ def _run(job: RephraseJob, checked: Checked, say) -> Counts:
     fingerprint = identity(job) | {"prompts": checked.prompts}
     ledger.open(fingerprint, resolved(job), checked.files, all_at_once=job.input.limit is not None)
     splits = split_input(checked.files, job.input)
-    if _left(splits, ledger.done(), job):
+    work_left = bool(_left(splits, ledger.done(), job))
+    if work_left:
         _stream(job, checked, ledger, splits, say)
         ledger.reload()
         if left := _left(splits, ledger.done(), job):
             raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
     else:
         say(f"{checked.place.url} is complete: nothing is left to do.")
-    return _finish(checked, ledger)
+    return _finish(checked, ledger, anew=work_left)
 
 
 def _left(splits: list[Split], done: dict[str, Spans], job: RephraseJob) -> list[dict]:
@@ -82,11 +84,13 @@ def _bytes(work: list[dict]) -> int:
     return sum(split.end - split.begin for split in splits)
 
 
-def _finish(checked: Checked, ledger: Ledger) -> Counts:
-    """Write what stands for the whole artifact; again, should the run that settled the last order have died here."""
+def _finish(checked: Checked, ledger: Ledger, anew: bool) -> Counts:
+    """Write what stands for the whole artifact; of a complete one only what is missing, should its last run have died here."""
     counts = ledger.counts()
-    checked.place.publish(SUMMARY, json.dumps(counts, indent=1).encode())
-    checked.place.publish(CARD, card(counts, checked.place.url.rsplit("/", 1)[-1]).encode())
+    texts = {SUMMARY: json.dumps(counts, indent=1), CARD: card(counts, checked.place.url.rsplit("/", 1)[-1])}
+    for name, text in texts.items():
+        if anew or not checked.place.exists(name):
+            checked.place.publish(name, text.encode())
     return counts
 
 

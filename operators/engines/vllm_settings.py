@@ -17,7 +17,7 @@ PLACEMENT = frozenset(
     """
     tensor_parallel_size pipeline_parallel_size data_parallel_size enable_expert_parallel distributed_executor_backend
     gpu_memory_utilization kv_cache_memory_bytes num_gpu_blocks_override block_size cpu_offload_gb
-    max_num_seqs max_num_batched_tokens enable_prefix_caching enable_chunked_prefill async_scheduling
+    max_num_seqs max_num_batched_tokens enable_prefix_caching async_scheduling
     enforce_eager compilation_config cudagraph_capture_sizes optimization_level attention_backend
     download_dir max_parallel_loading_workers use_tqdm_on_load disable_log_stats hf_token
     """.split()

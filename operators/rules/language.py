@@ -21,7 +21,7 @@ STARTS = np.array([start for start, _ in RANGES])
 SCRIPTS = [None, *(script for _, script in RANGES)]
 FEWEST = {"CJK": 20, "Hangul": 30}  # letters from which a text can be judged
 FEWEST_ELSEWHERE = 60
-SHARED_WORDS = 0.4  # of the answer's different words
+SHARED_WORDS = 0.6  # of the answer's different words
 SAMPLE = 200  # characters that the classifier sees from the beginning, and as many from the end
 LABELS = re.compile(r"^(?:Question|Answer|Problem|Solution):", re.MULTILINE)  # English in a text of any language
 ALIKE = [{"bs", "hr", "sr", "sh"}, {"no", "nn", "da"}, {"id", "ms", "jv", "min"}, {"zh", "wuu", "yue"}, {"gl", "pt"}]
@@ -62,12 +62,12 @@ class Language:
 
 
 def _shares_words(row: Row) -> bool:
-    """Tell whether so many words of the answer are the source's that they can only be of one language.
+    """Tell whether so many words of the answer are the source's that the two are in one language.
 
-    True for most rewrites, and far cheaper than the classifier. Names and loans alone are a smaller share. Characters of
-    scripts without spaces are no words: Chinese and Japanese share many.
+    Far cheaper than the classifier. Names, numbers and loans are a smaller share of a translation. Characters of scripts
+    without spaces are no words: Chinese and Japanese share many.
     """
-    written = row.written.different
+    written = {unit for unit in row.written.different if unit.isalpha()}
     return row.source.spaced and len(written & row.source.different) > SHARED_WORDS * len(written)
 
 

@@ -118,7 +118,8 @@ def test_the_resolved_config_composes_to_the_same(tmp_path):
     [
         {"url": "s3://k:hush@b/x"},
         {"hf_token": "hush"},
-        {"headers": {"Authorization": "Bearer hush"}},
+        {"headers": {"Authorization": "Bearer hush", "Cookie": "hush", "x-api-key": "hush"}},
+        {"url": "http://me:hu@hush@host/v1", "api_keys": ["hush"]},
         {"url": ["http://me:hush@host/v1", "https://host/v1?api-key=hush"]},
     ],
 )
@@ -129,5 +130,11 @@ def test_a_secret_is_neither_saved_nor_identity(extra):
 
 
 def test_what_only_looks_like_a_secret_is_saved():
-    plain = {"max_tokens": 3, "key_env": "KEY", "path": "s3://bucket/part-?.parquet"}
+    plain = {
+        "max_tokens": 3,
+        "key_env": "KEY",
+        "path": "s3://bucket/part-?.parquet",
+        "pad_token": "<pad>",
+        "say": "as https://x.org/?a does",
+    }
     assert resolved(Bake(extra=plain))["extra"] == plain

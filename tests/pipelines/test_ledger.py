@@ -19,6 +19,7 @@ COMMIT = Commit([], {"f": [((0, 0), (7, 0))]})
 
 def opened(place, fingerprint=None, files=FILES, limited=False):
     ledger = Ledger(place)
+    ledger.refuse_to_overwrite()
     ledger.open(fingerprint or {"styles": ["qa"]}, {"styles": ["qa"]}, files, limited)
     return ledger
 
@@ -73,15 +74,17 @@ def test_a_changed_input_file_is_refused_by_name_and_a_new_one_is_welcome(place)
     new, changed = replace(FILES[0], name="b"), replace(FILES[0], version="v2")
     opened(place).commit("w-0", COMMIT)
     opened(place, files=[*FILES, new])
-    with pytest.raises(BadRequest, match="1 of its files have changed: b"):
+    with pytest.raises(BadRequest, match=r"1 of its files have changed.*: b"):
         opened(place, files=[*FILES, replace(new, bytes=11)])
-    with pytest.raises(BadRequest, match="files have changed: a"):
-        opened(place, files=[changed])
+    with pytest.raises(BadRequest, match=r"files have changed.*: a"):
+        opened(place, files=[changed, new])
+    with pytest.raises(BadRequest, match="gone: b"):
+        opened(place)
 
 
 def test_with_a_limit_a_new_file_would_move_what_is_read(place):
     opened(place, limited=True).commit("w-0", COMMIT)
-    with pytest.raises(BadRequest, match="files have changed: b"):
+    with pytest.raises(BadRequest, match=r"files have changed.*: b"):
         opened(place, files=[*FILES, replace(FILES[0], name="b")], limited=True)
 
 
