@@ -27,4 +27,5 @@ def guarded(command: Callable[[], None]) -> None:
         print(f"gristmill: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in CODES.items() if isinstance(error, kind)))
     except KeyboardInterrupt:
+        print("gristmill: stopped. If a run was under way, the same command resumes it.", file=sys.stderr)
         sys.exit(INTERRUPTED)

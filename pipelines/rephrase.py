@@ -31,9 +31,7 @@ class OutputConfig:
     """Where the artifact goes."""
 
     path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
-    rows_per_part: int = setting(
-        1024, "rows that are committed together; a crash loses the work on fewer", identity=False
-    )
+    rows_per_part: int = setting(1024, "rows committed together, in steps of about 128 requests", identity=False)
 
 
 @dataclass
