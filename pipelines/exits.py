@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from operators.errors import BadRequest
+from operators.errors import BadRequest, StorageFailure
 
 FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
 
@@ -16,7 +16,7 @@ class Interrupted(RuntimeError):
     """The run was stopped by a signal and can be resumed."""
 
 
-CODES = {RunFailed: FAILED, BadRequest: BAD_REQUEST, Interrupted: INTERRUPTED}
+CODES = {RunFailed: FAILED, StorageFailure: FAILED, BadRequest: BAD_REQUEST, Interrupted: INTERRUPTED}
 
 
 def guarded(command: Callable[[], None]) -> None:

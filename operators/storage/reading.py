@@ -1,9 +1,10 @@
 """From a split to pieces of documents, the same ones at every reading."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from hashlib import blake2b
+from typing import Any
 
 import pyarrow as pa
 
@@ -30,7 +31,8 @@ STAGE = "read"
 ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones make pieces too
 SAMPLED_FILES = 32
 
-UNREADABLE = (FileNotFoundError, PermissionError)  # what is the file's fault, not that of a storage that may come back
+# What is the one file's fault, definitely. What speaks of credentials, clock or bucket is a StorageRefusal (storage/s3.py).
+UNREADABLE = (FileNotFoundError, PermissionError)
 
 
 def check_input(files: list[InputFile], config: InputConfig, storage: StorageConfig) -> None:
@@ -49,35 +51,43 @@ def check_input(files: list[InputFile], config: InputConfig, storage: StorageCon
         raise BadRequest(f"{wrong}. Set input.format to one of: {', '.join(FORMATS)}.")
 
 
+RowsOf = Callable[[Callable[[Any], Row], list[Any]], list[Row]]  # from Format.row and payloads to their rows
+
+
+def each(row: Callable[[Any], Row], payloads: list[Any]) -> list[Row]:
+    return [row(payload) for payload in payloads]
+
+
 def read_documents(
     split: Split,
     config: InputConfig,
     storage: StorageConfig,
     done: Sequence[tuple[int, int]] = (),
     piece_bytes: int = PIECE_BYTES,
+    rows_of: RowsOf = each,
 ) -> Iterator[Piece]:
     """Yield the pieces of a split that are not done yet, in order.
 
     The pieces of a split tile [0, END): a piece begins where the one before it ended. It gathers documents up to about
     `piece_bytes` bytes of text; its borders depend on the file and the config alone. `done` holds sorted intervals of
-    positions; what lies inside of them is passed over without being decoded. A record without a text is a row with
-    stage "read" and a reason. Raises CorruptFile for a broken file where `config.on_error` is "fail". Errors of the
-    storage pass through.
+    positions; what lies inside of them is passed over without being decoded. `rows_of` applies the format's `row` to the
+    payloads of a piece. A record without a text is a row with stage "read" and a reason. Raises CorruptFile for a
+    broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass through.
     """
     finished = _merged(done)
     reader = FORMATS[split.file.format](split, config)
     with closing(_records(reader, split, storage)) as records:
         for begin, end, gathered in _gathered(records, piece_bytes):
             if not _inside(begin, end, finished):
-                yield Piece(begin, end, _table(gathered, reader, split.file, config))
+                rows = _rows(gathered, rows_of, reader, split.file, config)
+                yield Piece(begin, end, _table(gathered, rows, split.file))
 
 
 def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[Record]:
     try:
-        handle = open_reading(split.file.url, storage)
-    except UNREADABLE as error:
-        if split.begin == 0:
-            yield Record(0, 0, Damage("unreadable_file", str(error)))
+        handle = open_reading(split.file.url, storage, version=split.file.version)
+    except UNREADABLE as error:  # told for each split: the file may have gone after others of it were read
+        yield Record(split.begin, 0, Damage("unreadable_file", str(error)))
         return
     with handle:
         yield from reader.records(handle)
@@ -95,8 +105,28 @@ def _gathered(records: Iterable[Record], piece_bytes: int) -> Iterator[tuple[int
     yield begin, END, gathered
 
 
-def _table(records: list[Record], reader: Format, file: InputFile, config: InputConfig) -> pa.Table:
-    rows = [_finished(record, reader, file, config) for record in records]
+def _rows(records: list[Record], rows_of: RowsOf, reader: Format, file: InputFile, config: InputConfig) -> list[Row]:
+    """Give the row of every record, with an id."""
+    unfinished = [record.payload for record in records if not isinstance(record.payload, Row | Damage)]
+    made = iter(rows_of(reader.row, unfinished))
+    rows = (_finished(record.payload, made, file, config) for record in records)
+    return [
+        row if row.id else row._replace(id=made_id(file.name, record.position, row.text))
+        for record, row in zip(records, rows, strict=True)
+    ]
+
+
+def _finished(payload: Any, made: Iterator[Row], file: InputFile, config: InputConfig) -> Row:
+    """Give the row of a record, which is the next of those that were made unless it needed no work."""
+    if isinstance(payload, Damage):
+        reason, detail, id = payload
+        if config.on_error == "fail":
+            raise CorruptFile(f"{file.url} is broken ({reason}): {detail}. input.on_error=reject goes on without it.")
+        return Row(id or file.name, reason=reason, detail=detail)
+    return payload if isinstance(payload, Row) else next(made)
+
+
+def _table(records: list[Record], rows: list[Row], file: InputFile) -> pa.Table:
     ids, texts, metadata, reasons, details = zip(*rows, strict=True) if rows else [()] * 5
     columns = {
         "document_id": ids,
@@ -109,17 +139,6 @@ def _table(records: list[Record], reader: Format, file: InputFile, config: Input
         "detail": details,
     }
     return pa.table({name: pa.array(values, DOCUMENTS.field(name).type) for name, values in columns.items()}, DOCUMENTS)
-
-
-def _finished(record: Record, reader: Format, file: InputFile, config: InputConfig) -> Row:
-    """Return the row of a record, with an id."""
-    if isinstance(record.payload, Damage):
-        reason, detail, id = record.payload
-        if config.on_error == "fail":
-            raise CorruptFile(f"{file.url} is broken ({reason}): {detail}. input.on_error=reject goes on without it.")
-        return Row(id or file.name, reason=reason, detail=detail)
-    row = record.payload if isinstance(record.payload, Row) else reader.row(record.payload)
-    return row if row.id else row._replace(id=made_id(file.name, record.position, row.text))
 
 
 def made_id(name: str, position: int, text: str | None) -> str:

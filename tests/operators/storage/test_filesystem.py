@@ -1,10 +1,14 @@
+import errno
+import os
 import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from operators.errors import BadRequest
+from operators.errors import BadRequest, StorageRefusal
 from operators.storage.filesystem import Place, StorageConfig, open_filesystem
 
 
@@ -50,6 +54,57 @@ def test_a_failed_publication_leaves_the_old_bytes_and_no_scrap(tmp_path):
     with pytest.raises(TypeError):
         place.publish("a", "not bytes")
     assert place.read("a") == b"old" and [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_is_created_is_not_created_again(place):
+    assert place.create("data/b", b"one") and not place.create("data/b", b"two")
+    assert place.read("data/b") == b"one" and place.names("data") == ["data/b"]
+
+
+@pytest.mark.parametrize("refusal", [None, errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_hard_links_creates_too(tmp_path, monkeypatch, refusal):
+    def link(*_):
+        raise OSError(refusal, "no hard links here")
+
+    if refusal:
+        monkeypatch.setattr(os, "link", link)
+    place = Place(str(tmp_path), StorageConfig())
+    assert place.create("a", b"one") and not place.create("a", b"two")
+    assert place.read("a") == b"one" and os.listdir(tmp_path) == ["a"]
+
+
+def test_of_many_processes_that_create_one_local_name_one_is_told_so(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    contents = [b"%d" % i * 100_000 for i in range(8)]
+    with ProcessPoolExecutor(8, get_context("fork")) as pool:
+        told = list(pool.map(place.create, ["a"] * 8, contents))
+    assert sum(told) == 1 and place.read("a") == contents[told.index(True)]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_link_that_is_there_though_the_answer_was_lost_counts(tmp_path, monkeypatch):
+    link = os.link
+
+    def link_twice(*names):
+        link(*names)
+        link(*names)
+
+    monkeypatch.setattr(os, "link", link_twice)
+    assert Place(str(tmp_path), StorageConfig()).create("a", b"one")
+
+
+@pytest.mark.parametrize("act", ["publish", "create"])
+def test_a_full_disk_is_told_in_plain_words(tmp_path, monkeypatch, act):
+    place = Place(str(tmp_path), StorageConfig())
+    place.publish("a", b"old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageRefusal, match=f"{tmp_path}/a: .*No space left.*same command"):
+        getattr(place, act)("a", b"new")
+    assert place.read("a") == b"old" and os.listdir(tmp_path) == ["a"]
 
 
 def test_a_place_that_cannot_be_written_is_named_with_the_reason(tmp_path, s3):
