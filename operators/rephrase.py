@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.engines.base import Completion, Engine, Request
+from operators.engines.base import Completion, Engine, EngineFailure, Request
+from operators.engines.refusals import FEWEST_LOST, ROUNDS
 from operators.errors import BadRequest
 from operators.prompts import Prompt, load_prompt
 from operators.settings import setting
 from operators.table import COMPLETIONS, reject, rewrites, spread, with_columns
 
+MOST_DETAIL = 500  # characters
 SAMPLING = ("temperature", "top_p", "max_tokens")
 ASSISTANT = "You are a careful assistant. Your answers are helpful, detailed and polite."
 
@@ -72,7 +74,7 @@ class Rephrase:
 
     Reads REQUESTS, adds COMPLETIONS and fills `text` where a rewrite is asked for; whole documents and rejected rows
     pass untouched. All rows are with the engine at once, which limits itself; so may several tables be. A request that
-    fails is rejected with the engine's word for it. Row order is kept; no row is dropped.
+    fails is rejected with the engine's word for it, or as `error` where nobody foresaw how. Row order is kept; no row is dropped.
     Raises EngineFailure where the engine cannot go on.
     Source: WRAP, arXiv:2401.16380, section 3; carried context: Kimi K2, arXiv:2507.20534.
     """
@@ -85,6 +87,7 @@ class Rephrase:
                 f"styles {', '.join(config.styles)}: two have the same name. Drop one, or rename its file."
             )
         self._progress = {name: Progress() for name in self.prompts}
+        self._surprises = 0
         self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
     async def __call__(self, table: pa.Table) -> pa.Table:
@@ -125,10 +128,23 @@ class Rephrase:
         progress.in_flight += 1
         try:
             completion = await self.engine.complete(self._request(row, before))
+        except (EngineFailure, BadRequest):
+            raise
+        except Exception as error:
+            completion = self._unforeseen(error)
         finally:
             progress.in_flight -= 1
         progress.add(completion)
         return completion
+
+    def _unforeseen(self, error: Exception) -> Completion:
+        """Take an error that nobody foresaw for the request's own; raise EngineFailure where all requests meet one."""
+        said = f"{type(error).__name__}: {error}"[:MOST_DETAIL]
+        self._surprises += 1
+        answered = any(progress.done > progress.failed for progress in self._progress.values())
+        if not answered and self._surprises >= max(ROUNDS * self.engine.seats, FEWEST_LOST):
+            raise EngineFailure(f"all of the first {self._surprises} requests failed, the last with {said}.") from error
+        return Completion(None, error="error", detail=said)
 
     def _request(self, row: dict, before: str | None) -> Request:
         prompt, config = self.prompts[row["style"]], self.config

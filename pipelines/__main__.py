@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from operators.errors import BadRequest
 from pipelines.exits import guarded
 
 app = typer.Typer(
@@ -44,16 +45,68 @@ class RephraseHelp(typer.core.TyperCommand):
         formatter.write("\n" + rephrase_help())
 
 
+New = Annotated[
+    bool, typer.Option("--new", help="where output.path was made otherwise, begin another artifact beside it")
+]
+Fork = Annotated[
+    bool, typer.Option("--fork", help="the same, with a copy of what is settled there; the rest is done as asked now")
+]
+Retry = Annotated[
+    str | None, typer.Option("--retry", metavar="failed", help="do again the units that failed, and nothing else")
+]
+
+
 @run.command("rephrase", cls=RephraseHelp)
-def rephrase(overrides: Overrides = None, config: Config = None) -> None:
+def rephrase(
+    overrides: Overrides = None, config: Config = None, new: New = False, fork: Fork = False, retry: Retry = None
+) -> None:
     """Rephrase documents in several styles and mix the rewrites with the real text."""
     from pipelines.config import compose
+    from pipelines.opening import chosen
     from pipelines.rephrase import RephraseJob
 
-    job = compose(RephraseJob, config, overrides or [])
+    job, otherwise = compose(RephraseJob, config, overrides or []), chosen(new, fork)
+    if retry not in (None, "failed"):
+        raise BadRequest(f"--retry {retry}: there is only `--retry failed`.")
     from pipelines.run import run_rephrase
 
-    run_rephrase(job)
+    run_rephrase(job, otherwise, retry_failed=retry == "failed")
+
+
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="folder of the artifact: a local path or s3://...")]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", help="address of the S3 service; else AWS_ENDPOINT_URL, Amazon's own")
+]
+
+
+@app.command()
+def status(output: Output, endpoint_url: Endpoint = None) -> None:
+    """Show how far an artifact is, whether a run is at work on it, and what to do next."""
+    from pipelines.status import show_status
+
+    show_status(_place(output, endpoint_url))
+
+
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="remove what belongs to no commit, and take back what is damaged: the next run redoes it"
+    ),
+]
+
+
+@app.command()
+def verify(output: Output, endpoint_url: Endpoint = None, repair: Repair = False) -> None:
+    """Prove that an artifact is whole: every part by its checksum, every unit once. Exits 0 if it is, 1 if not."""
+    from pipelines.verify import run_verify
+
+    run_verify(_place(output, endpoint_url), repair)
+
+
+def _place(output: str, endpoint_url: str | None):
+    from operators.storage.filesystem import Place, StorageConfig
+
+    return Place(output, StorageConfig(endpoint_url=endpoint_url))
 
 
 def main() -> None:

@@ -22,6 +22,17 @@ def add_counts(*counts: Counts) -> Counts:
     return total
 
 
+def without_counts(counts: Counts, less: Counts) -> Counts:
+    """Subtract nested counts leaf by leaf; what comes to nothing is left out."""
+    rest: Counts = {}
+    for key, value in counts.items():
+        if isinstance(value, dict):
+            rest[key] = without_counts(value, less.get(key, {}))
+        elif value - less.get(key, 0):
+            rest[key] = value - less.get(key, 0)
+    return rest
+
+
 def count_rows(rows: pa.Table) -> Counts:
     """Count the rows of finished orders: kept by style, rejected by style, stage and reason, repaired, and tokens."""
     kept = rows.filter(pc.is_null(rows["reason"]))

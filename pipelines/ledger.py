@@ -1,182 +1,221 @@
-"""The ledger of an artifact: what it is made from, and what became of every order.
+"""Writing the records of an artifact: who may, and in which order of steps, so that a death between any two does no harm.
 
-    OUTPUT/_gristmill/run.json            the fingerprint, the resolved config and the input's files
-    OUTPUT/_gristmill/commits/NAME.json   one record per commit: its parts, the spans of its orders, counts
+    claim    agree on the next epoch: from then on what the run before it may still write does not count
+    commit   one record makes parts and the fate of their units count, all at once
+    fold     now and then the owner gathers commits into the head and the catalogue, so that reading stays cheap
 
-A part belongs to the artifact if, and only if, a commit names it.
+Source of the idea that a log of records, not the files, is the table: Delta Lake, VLDB 2020.
 """
 
-import fcntl
-import json
-import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import io
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
-from operators.errors import BadRequest
-from operators.storage.base import InputFile
-from operators.storage.filesystem import Place, local_path
-from pipelines.counts import Counts, add_counts
-from pipelines.order import Span, Spans
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
 
-RUN = "_gristmill/run.json"
-COMMITS = "_gristmill/commits"
-FOLDERS = ("data", "rejected")
-PART = re.compile(r"(data|rejected)/part-[0-9a-f]{32}\.parquet")  # what a run writes; nothing else is ever removed
-CARD = "README.md"
-LOCK = "_gristmill/lock"
-NAMED = 5  # of many files, in a message
+from operators.storage.filesystem import Place
+from pipelines.agreement import agree
+from pipelines.records import (
+    CATALOGUE,
+    EPOCHS,
+    FOLDERS,
+    PART,
+    RECORDS,
+    Commit,
+    Epoch,
+    Owner,
+    Part,
+    Records,
+    State,
+    beats_file,
+    commits_folder,
+    dumps,
+    epoch_file,
+    epoch_of,
+    head_file,
+    latest_epoch,
+    numbered,
+    read_catalogue,
+    read_commits,
+)
+
+FOLD_AT = 256  # commits
+LONGEST_REST_S = 0.5
+
+
+class Lost(RuntimeError):
+    """Another run owns the artifact now, so nothing may be written any more."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One published file: `name` relative to the artifact, its rows, bytes and BLAKE2b-128 checksum (hex)."""
-
-    name: str
-    rows: int
-    bytes: int
-    checksum: str
-
-
-@dataclass
-class Commit:
-    """What one write adds to the artifact: parts, the spans (by split) that they settle, and counts."""
-
-    parts: list[Part]
-    spans: dict[str, list[Span]]
-    counts: Counts = field(default_factory=dict)
-
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Commit":
-        record = json.loads(data)
-        return cls([Part(**part) for part in record["parts"]], record["spans"], record["counts"])
-
-
 class Ledger:
-    """Reads and writes the records of one artifact."""
+    """One epoch of an artifact, for the processes that commit to it. Can be pickled."""
 
-    def __init__(self, place: Place):
-        self.place = place
-        self.commits: list[Commit] = []
+    place: Place
+    number: int
 
-    def open(self, fingerprint: dict, config: dict, files: list[InputFile], all_at_once: bool = False) -> None:
-        """Take up an artifact or begin it.
-
-        Raises BadRequest if the artifact was made by a run that decides its content otherwise, or if a file of its input has
-        changed since or is gone. New files may come, unless `all_at_once` says that each
-        decides what becomes of the others.
-        """
-        there = json.loads(self.place.read(RUN)) if self.place.exists(RUN) else None
-        versions = {file.name: [file.bytes, file.version] for file in files}
-        if there is not None:
-            self.commits = self._load()
-            self._remove_orphans()
-        if self.commits:
-            self._compare(there["fingerprint"], fingerprint)
-            self._compare_input(there["input"], versions, all_at_once)
-            versions = there["input"] | versions
-        record = {"fingerprint": fingerprint, "config": config, "input": versions}
-        if record != there:
-            self.place.publish(RUN, json.dumps(record, indent=1).encode())
-
-    def commit(self, name: str, commit: Commit) -> None:
-        self.place.publish(f"{COMMITS}/{name}.json", commit.to_json())
+    def commit(self, name: str, commit: Commit) -> bool:
+        """Make a commit count. False where one of that name (NAME-NUMBER) was there before, which then stands alone."""
+        return self.place.create(f"{commits_folder(self.number)}/{name}.json", commit.to_json())
 
     def holds(self, name: str) -> bool:
-        """Whether a commit of that name is there."""
-        return self.place.exists(f"{COMMITS}/{name}.json")
+        """Whether a commit of that name is there and not folded yet."""
+        return self.place.exists(f"{commits_folder(self.number)}/{name}.json")
 
-    def done(self) -> dict[str, Spans]:
-        """Give the settled places of every split."""
-        spans: dict[str, list[Span]] = {}
-        for commit in self.commits:
-            for split, settled in commit.spans.items():
-                spans.setdefault(split, []).extend(settled)
-        return {split: Spans(settled) for split, settled in spans.items()}
+    def current(self) -> bool:
+        """Whether the epoch still counts."""
+        return latest_epoch(self.place) == self.number
 
-    def counts(self) -> Counts:
-        return add_counts(*(commit.counts for commit in self.commits))
+    def lost(self) -> Lost:
+        return Lost(f"another run has taken over {self.place.url}, so this one ends. What it had committed stays.")
 
-    def reload(self) -> None:
-        """Read the commits again, after other processes have added theirs."""
-        self.commits = self._load()
-
-    def _load(self) -> list[Commit]:
-        with ThreadPoolExecutor(16) as pool:
-            names = [name for name in self.place.names(COMMITS) if name.endswith(".json")]
-            return [Commit.from_json(data) for data in pool.map(self.place.read, names)]
-
-    def _remove_orphans(self) -> None:
-        """Remove parts that no commit names: a run died between publishing them and their commit."""
-        known = {part.name for commit in self.commits for part in commit.parts}
-        for folder in FOLDERS:
-            for name in self.place.names(folder):
-                if PART.fullmatch(name) and name not in known:
-                    self.place.remove(name)
-
-    def refuse_to_overwrite(self) -> None:
-        """Raise BadRequest if the folder is no artifact and holds what one would overwrite. To be asked before all else."""
-        if self.place.exists(RUN):
-            return
-        there = [name for folder in FOLDERS for name in self.place.names(folder)]
-        there += [CARD] if self.place.exists(CARD) else []
-        if there:
-            raise BadRequest(
-                f"{self.place.url} holds files that no run of gristmill wrote: {_some(there)}. "
-                "Give an empty or a new folder as output.path."
-            )
-
-    def _compare(self, was: dict, now: dict) -> None:
-        changed = [key for key in sorted(was.keys() | now.keys()) if was.get(key) != now.get(key)]
-        if changed:
-            lines = [f"  {key}: {was.get(key)!r} there, {now.get(key)!r} now" for key in changed]
-            raise BadRequest(
-                f"{self.place.url} holds the result of another run, and this one would not continue it:\n"
-                + "\n".join(lines)
-                + "\nTake these settings back to continue it, or give another output.path."
-            )
-
-    def _compare_input(self, was: dict, now: dict, all_at_once: bool) -> None:
-        changed = [name for name in was if was[name] != now.get(name)]
-        if all_at_once:
-            changed += sorted(now.keys() - was.keys())
-        if changed:
-            raise BadRequest(
-                f"the input is not what {self.place.url} was begun with; {len(changed)} of its files have changed, come or "
-                f"gone: {_some(changed)}. Rows of both would stand beside each other. Put the files back, or give another "
-                "output.path."
-            )
-
-
-@contextmanager
-def held(place: Place) -> Iterator[None]:
-    """Keep a second run out of an artifact on this machine's disks. Raises BadRequest if one is at work there.
-
-    The system lets go of the lock when the process ends, however it ends.
-    """
-    root = local_path(place.url)
-    if root is None:
-        yield
-        return
-    path = Path(root, LOCK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    @contextmanager
+    def missing_means_lost(self) -> Iterator[None]:
+        """Turn FileNotFoundError into Lost where a successor may have removed what it does not count."""
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadRequest(
-                f"another run is at work on {place.url}. Wait for its end, stop it, or give another output.path."
-            ) from None
-        except OSError:  # a filesystem without locks: nothing can be guarded there
-            pass
-        yield
+            yield
+        except FileNotFoundError:
+            if self.current():
+                raise
+            raise self.lost() from None
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+class Tenure:
+    """The owner's side of an epoch: its state, and the folding of commits into it."""
+
+    def __init__(self, ledger: Ledger, state: State):
+        self.ledger, self.state = ledger, state
+        self._folding = threading.Lock()
+
+    def fold(self, at_least: int = FOLD_AT) -> None:
+        """Take the commits so far into the state, if there are enough of them.
+
+        The catalogue comes first, then the head that names it, and only then do the commits go: whoever reads finds each of them
+        once. Raises Lost where the epoch does not count any more.
+        """
+        with self._folding, self.ledger.missing_means_lost():
+            self._fold(at_least)
+
+    def _fold(self, at_least: int) -> None:
+        place, folder = self.ledger.place, commits_folder(self.ledger.number)
+        files = place.names(folder)
+        tail = read_commits(place, self.ledger.number, self.state) if len(files) >= at_least else {}
+        # Asked after the reading: a successor may have taken away some of what was to be read.
+        if not self.ledger.current():
+            raise self.ledger.lost()
+        if not tail:
+            return
+        state = folded(self.ledger, self.state, tail)
+        place.publish(head_file(self.ledger.number), dumps(state.record()))
+        self.state = state
+        for file in files:
+            place.remove(file)
+
+
+def claim(
+    place: Place, before: Records | None, state: State, owner: Owner, run: dict, rest: Callable[[], None] | None = None
+) -> Tenure:
+    """Begin the epoch after the one that was read, with a state that was made from it. Raises Lost if another run was faster."""
+    ledger = next_ledger(place, before)
+    number = ledger.number
+    mine = Epoch(owner, run, replace(state, folded={})).to_json()
+    try:
+        agreed = agree(place, _ballots(number), owner.id, mine.decode(), rest or _rest).encode()
+    except FileNotFoundError:  # the ballots were tidied away: this epoch is long past
+        raise Lost(f"another run has begun on {place.url}") from None
+    place.publish(epoch_file(number), agreed)
+    if agreed != mine or latest_epoch(place) != number:
+        raise Lost(f"another run has begun on {place.url}")
+    return Tenure(ledger, replace(state, folded={}))
+
+
+def next_ledger(place: Place, before: Records | None) -> Ledger:
+    """Give the epoch after the one that was read, which is still to be claimed."""
+    return Ledger(place, before.number + 1 if before else 1)
+
+
+def folded(ledger: Ledger, state: State, commits: dict[str, Commit]) -> State:
+    """Give the state with some commits in it, and put these into the catalogue of an epoch: the owner's, or one to be claimed."""
+    if not commits:
+        return state
+    numbers: dict[str, list[int]] = {}
+    for name in commits:
+        stem, number = numbered(name)
+        numbers.setdefault(stem, []).append(number)
+    ranges = {stem: _joined([*state.folded.get(stem, []), *([n, n + 1] for n in new)]) for stem, new in numbers.items()}
+    catalogue = [*state.catalogue, publish_catalogue(ledger, commits.values())]
+    return replace(state.with_commits(commits.values()), folded=state.folded | ranges, catalogue=catalogue)
+
+
+def publish_part(ledger: Ledger, name: str, table: pa.Table) -> Part:
+    """Write a part. It counts once a commit names it."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    data = buffer.getvalue()
+    ledger.place.publish(name, data)
+    return Part(name, len(table), len(data), blake2b(data, digest_size=16).hexdigest())
+
+
+def publish_catalogue(ledger: Ledger, commits: Iterable[Commit]) -> str:
+    """Write a file of the catalogue; its name is made from the epoch and from what is in it."""
+    lines = b"\n".join(commit.to_json() for commit in commits)
+    name = f"{CATALOGUE}/{ledger.number:08}-{blake2b(lines, digest_size=16).hexdigest()}.jsonl.zst"
+    ledger.place.publish(name, zstandard.ZstdCompressor(level=9).compress(lines))
+    return name
+
+
+def tidy(tenure: Tenure) -> None:
+    """Remove the records of earlier epochs, and what died before a state named it.
+
+    Nothing of a later epoch is touched: should this run have been taken for dead, its successor's files are not its affair.
+    The epochs' own files go last, because they say what there is to remove.
+    """
+    place, now = tenure.ledger.place, tenure.ledger.number
+    for name in place.names(CATALOGUE):
+        if epoch_of(name) <= now and name not in tenure.state.catalogue:
+            place.remove(name)
+    for epoch_name in place.names(EPOCHS):
+        if (number := epoch_of(epoch_name)) < now:
+            old = [*place.names(commits_folder(number)), *place.names(_ballots(number))]
+            for name in [*old, head_file(number), beats_file(number), epoch_name]:
+                place.remove(name)
+
+
+def sweep(tenure: Tenure) -> list[str]:
+    """Remove the parts that no commit names (a run died between publishing them and their commit), and give their names.
+
+    Raises Lost where the epoch does not count any more.
+    """
+    place = tenure.ledger.place
+    with tenure.ledger.missing_means_lost():
+        known = {part.name for name in tenure.state.catalogue for c in read_catalogue(place, name) for part in c.parts}
+    there = [name for folder in FOLDERS for name in place.names(folder)]
+    orphans = [n for n in there if PART.fullmatch(n) and n not in known and epoch_of(n) <= tenure.ledger.number]
+    for name in orphans:
+        place.remove(name)
+    return orphans
+
+
+def _ballots(number: int) -> str:
+    return f"{RECORDS}/ballots/{number:08}"
+
+
+def _joined(ranges: Iterable[list[int]]) -> list[list[int]]:
+    joined: list[list[int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin <= joined[-1][1]:
+            joined[-1][1] = max(end, joined[-1][1])
+        else:
+            joined.append([begin, end])
+    return joined
+
+
+def _rest() -> None:
+    time.sleep(random.random() * LONGEST_REST_S)

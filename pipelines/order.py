@@ -6,8 +6,11 @@ Ray does with blocks (splitting, merging, retrying, reordering) can tear an orde
 """
 
 import itertools
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,7 @@ START = 0  # where every split begins; it ends at END
 
 Place = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there
 Span = tuple[Place, Place]  # from a place up to, not including, another
+WHOLE: Span = ((START, 0), (END, 0))  # all places of a split
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,10 @@ def _one_cell(content: pa.Buffer) -> pa.LargeBinaryArray:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, offsets, content])
 
 
-def cut(split: str, begin: int, end: int, requests: pa.Table, whole_documents: bool) -> Iterator[Order]:
-    """Cut the requests of the documents between two positions into orders of about REQUESTS requests.
+def cut(
+    split: str, begin: int, end: int, requests: pa.Table, whole_documents: bool, requests_per_order: int = REQUESTS
+) -> Iterator[Order]:
+    """Cut the requests of the documents between two positions into orders of about so many requests.
 
     Borders fall between chunks, never between the styles of one; with `whole_documents` only between documents.
     """
@@ -79,7 +85,7 @@ def cut(split: str, begin: int, end: int, requests: pa.Table, whole_documents: b
         first = first[np.r_[True, np.diff(places[first, 0]) != 0]] if len(first) else first
     starts = [0] if len(requests) else []
     for border in first:
-        if starts and border - starts[-1] >= REQUESTS:
+        if starts and border - starts[-1] >= requests_per_order:
             starts.append(int(border))
     borders = [(begin, 0), *((int(places[s, 0]), int(places[s, 1])) for s in starts[1:]), (end, 0)]
     for start, stop, span in zip(starts or [0], [*starts[1:], len(requests)], _pairs(borders), strict=True):
@@ -96,31 +102,73 @@ def _pairs(borders: list[Place]) -> list[Span]:
     return list(itertools.pairwise(borders))
 
 
+def as_span(words: list) -> Span:
+    """Make a span of what JSON makes of it."""
+    begin, end = words
+    return tuple(begin), tuple(end)
+
+
 class Spans:
     """A set of places, kept as sorted spans that do not touch."""
 
-    def __init__(self, spans: list[Span] = ()):
+    def __init__(self, spans: Iterable[Span] = ()):
         self.spans: list[Span] = []
-        for begin, end in sorted((tuple(b), tuple(e)) for b, e in spans):
+        for begin, end in sorted(spans):
             if self.spans and begin <= self.spans[-1][1]:
                 self.spans[-1] = (self.spans[-1][0], max(end, self.spans[-1][1]))
             else:
                 self.spans.append((begin, end))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spans) and self.spans == other.spans
+
     @property
     def complete(self) -> bool:
         """Whether the whole split is in the set."""
-        return self.spans == [((START, 0), (END, 0))]
+        return self.spans == [WHOLE]
 
-    def covers(self, span: Span) -> bool:
-        return any(begin <= span[0] and span[1] <= end for begin, end in self.spans)
+    def outside(self, span: Span) -> list[Span]:
+        """Give what of a span is not in the set."""
+        begin, end = span
+        rest = []
+        at = max(bisect_right(self.spans, begin, key=itemgetter(0)) - 1, 0)
+        for taken, free in itertools.takewhile(lambda other: other[0] < end, self.spans[at:]):
+            if begin < taken:
+                rest.append((begin, taken))
+            begin = max(begin, free)
+        return [*rest, (begin, end)] if begin < end else rest
+
+    def without(self, spans: Iterable[Span]) -> "Spans":
+        """Give the set without the places of some spans."""
+        gone = Spans(spans)
+        return Spans(rest for span in self.spans for rest in gone.outside(span))
 
     def positions(self) -> list[tuple[int, int]]:
         """Give the ranges of positions whose documents are in the set with all their chunks."""
         ranges = [(begin if chunk == 0 else begin + 1, end) for (begin, chunk), (end, _) in self.spans]
         return [(begin, end) for begin, end in ranges if begin < end]
 
-    def holds(self, requests: pa.Table) -> np.ndarray:
-        """Tell which rows lie in the set: bool (rows,)."""
-        places = [tuple(place) for place in _places(requests).tolist()]
-        return np.array([any(b <= place < e for b, e in self.spans) for place in places], dtype=bool)
+
+def within(span: Span, requests: pa.Table) -> np.ndarray:
+    """Tell which rows lie in a span: bool (rows,)."""
+    places = [tuple(place) for place in _places(requests).tolist()]
+    return np.array([span[0] <= place < span[1] for place in places], dtype=bool)
+
+
+class Unit(NamedTuple):
+    """A unit that is to be done again while the others of its chunk stay: the row `id` of a chunk."""
+
+    position: int
+    chunk: int
+    id: str
+
+    @property
+    def span(self) -> Span:
+        return (self.position, self.chunk), (self.position, self.chunk + 1)
+
+
+def wanted(rows: pa.Table, redo: Collection[Unit]) -> np.ndarray:
+    """Tell which rows to work on: bool (rows,). Of chunks of which units are to be done again only these, of others all."""
+    chunks, ids = {unit.span[0] for unit in redo}, {unit.id for unit in redo}
+    keys = zip(map(tuple, _places(rows).tolist()), rows["id"].to_pylist(), strict=True)
+    return np.array([place not in chunks or id in ids for place, id in keys], dtype=bool)

@@ -10,11 +10,12 @@ from operators.faithful import check_encoder
 from operators.mix import Mix
 from operators.prompts import load_prompt
 from operators.storage.base import InputFile
-from operators.storage.filesystem import Place, local_path
+from operators.storage.filesystem import Place, StorageConfig, local_path
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input
 from operators.tokenizer import approximate_tokenizer, load_tokenizer
-from pipelines.ledger import CARD, FOLDERS
+from pipelines.opening import CARD
+from pipelines.records import FOLDERS, PART, data_parts
 from pipelines.rephrase import RephraseJob
 
 
@@ -33,14 +34,14 @@ def check(job: RephraseJob) -> Checked:
     warnings: list[str] = []
     prompts = {prompt.name: prompt for prompt in map(load_prompt, _styles(job))}
     Mix(job.mix)
-    context = _check_engine(job, warnings)
-    _check_sizes(job, prompts, context)
-    check_encoder(job.faithful)
     if job.output.path is None:
         raise BadRequest("output.path is not given: a folder or s3://BUCKET/PREFIX, for example output.path=runs/first")
     place = Place(job.output.path, job.storage)
-    files = _outside(place, list_input(job.input, job.storage))
+    files = _committed(_outside(place, list_input(job.input, job.storage)), job.storage)
     check_input(files, job.input, job.storage)
+    context = _check_engine(job, warnings)
+    _check_sizes(job, prompts, context)
+    check_encoder(job.faithful)
     place.check_writable()
     _warn_of_surplus(job, warnings)
     return Checked(files, place, {style: prompt.identity for style, prompt in prompts.items()}, warnings)
@@ -53,6 +54,24 @@ def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
     if not outside:
         raise BadRequest(f"all files of input.path belong to output.path={place.url}. Give another output.path.")
     return outside
+
+
+def _committed(files: list[InputFile], storage: StorageConfig) -> list[InputFile]:
+    """Of artifacts among the input, keep what their records name. Raises BadRequest where something of that is gone."""
+    parts: dict[str, set[str]] = {}
+    for file in files:
+        root, data, name = file.url.rpartition("/data/")
+        if data and PART.fullmatch(f"data/{name}"):
+            parts.setdefault(root, set()).add(f"data/{name}")
+    left_out = set()
+    for root, there in parts.items():
+        place = Place(root, storage)
+        if (named := data_parts(place)) is None:
+            continue
+        if gone := [name for name in named - there if not place.exists(name)]:
+            raise BadRequest(f"{len(gone)} parts of {root} are gone: {gone[0]}. `gristmill verify {root}` says more.")
+        left_out |= {f"{root}/{name}" for name in there - named}
+    return [file for file in files if file.url not in left_out]
 
 
 def _real(url: str) -> str:

@@ -8,18 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from operators.engines.base import EngineFailure
-from operators.errors import BadRequest
+from operators.errors import BadRequest, StorageFailure
 from operators.storage.base import CorruptFile
 from pipelines.counts import Counts, add_counts
+from pipelines.notes import Cursor, Notes, StageFailure
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 LEAST_SHARE = 0.02  # of the input that must be read before the rest is guessed from it
 
 
-class Scoreboard:
-    """Collects what all processes of a run report. Lives in a Ray actor; who reports does not wait for it."""
+class Scoreboard(Notes):
+    """Collects what all processes of a run report. Lives in a Ray actor; who reports counts does not wait for it."""
 
     def __init__(self):
+        super().__init__()
         self.counts: Counts = {}
         self.engines: dict[str, dict] = {}
         self.failure: str | None = None
@@ -31,6 +33,12 @@ class Scoreboard:
     def engine(self, name: str, state: dict) -> None:
         """Take the latest state of an engine: its requests and tokens so far, and when it began and last answered."""
         self.engines[name] = state
+
+    def engine_starts(self, actor: str) -> tuple[int, int, bool]:
+        for name, state in self.engines.items():
+            if name.startswith(actor):
+                state["in_flight"] = 0  # in an earlier life of the actor
+        return super().engine_starts(actor)
 
     def fail(self, message: str) -> None:
         """Take down why the run cannot go on; the first to say so is right."""
@@ -44,7 +52,20 @@ class Scoreboard:
         states = list(self.engines.values())
         sums = add_counts(*({k: v for k, v in state.items() if k not in ("began", "last")} for state in states))
         began, last = (pick((s[key] for s in states), default=0.0) for pick, key in ((min, "began"), (max, "last")))
-        return self.counts | {"engine": sums | {"seconds": last - began}}
+        return {"read": {}} | self.counts | {"engine": sums | {"seconds": last - began}}
+
+
+def start_board():
+    """Start the scoreboard in an actor beside the driver, without which it is not needed. One that dies starts again, empty."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return (
+        ray.remote(Scoreboard)
+        .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+        .remote()
+    )
 
 
 class Report:
@@ -52,6 +73,36 @@ class Report:
 
     def __init__(self, board):
         self.board = board
+
+    def begin(self, key: str) -> int:
+        """Note that some work begins; wait for the number of processes that died of it before (about a millisecond)."""
+        import ray
+
+        return ray.get(self.board.begin.remote(key))
+
+    def end(self, key: str, answered: bool = False) -> None:
+        self.board.end.remote(key, answered)
+
+    def settled(self, keys: list[str]) -> None:
+        """Tell the engines which orders are committed, and wait until that is noted: they hold back others for it."""
+        import ray
+
+        ray.get(self.board.settle.remote(keys))
+
+    async def begun(self, key: str) -> int:
+        return await self.board.begin.remote(key)
+
+    async def deaths_at(self, key: str) -> int:
+        return await self.board.deaths_at.remote(key)
+
+    async def settled_since(self, cursor: Cursor | None) -> tuple[Cursor, list[str] | None]:
+        return await self.board.settled_since.remote(cursor)
+
+    async def engine_starts(self, actor: str) -> tuple[int, int, bool]:
+        return await self.board.engine_starts.remote(actor)
+
+    def engine_started(self) -> None:
+        self.board.engine_started.remote()
 
     def add(self, counts: Counts) -> None:
         self.board.add.remote(counts)
@@ -64,7 +115,7 @@ class Report:
         """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types."""
         try:
             yield
-        except (EngineFailure, BadRequest, CorruptFile) as error:
+        except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
             import ray
 
             ray.get(self.board.fail.remote(str(error)))

@@ -8,71 +8,97 @@ from contextlib import contextmanager
 
 from cluster.session import session
 from operators.storage.base import Split
+from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
+from pipelines.amend import failures, without_failures
 from pipelines.config import identity, resolved
-from pipelines.counts import Counts
 from pipelines.exits import Interrupted, RunFailed
-from pipelines.ledger import CARD, Ledger, held
-from pipelines.order import Spans
+from pipelines.lease import Keeper, myself, require_free
+from pipelines.ledger import Lost, claim, folded, next_ledger, sweep, tidy
+from pipelines.opening import CARD, Otherwise, find
 from pipelines.preflight import Checked, check
-from pipelines.progress import Report, Scoreboard, Watch
-from pipelines.rephrase import STAGES, RephraseJob, load_stages, rephrase
+from pipelines.progress import Report, Watch, start_board
+from pipelines.reading import split_rows
+from pipelines.records import RECORDS, Records, State, read_records
+from pipelines.rephrase import CUTS, STAGES, RephraseJob, load_stages, rephrase
 from pipelines.summary import card, show, speed
 
-SUMMARY = "_gristmill/summary.json"
+SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
 
 
-def run_rephrase(job: RephraseJob, say=print) -> None:
+def run_rephrase(
+    job: RephraseJob, otherwise: Otherwise = Otherwise.REFUSE, retry_failed: bool = False, say=print
+) -> None:
     """Run or resume a rephrase job. Raises BadRequest, RunFailed or Interrupted."""
     began = time.monotonic()
     checked = check(job)
     for warning in checked.warnings:
         say(f"note: {warning}")
-    Ledger(checked.place).refuse_to_overwrite()
-    with held(checked.place):
-        counts = _run(job, checked, say)
-    show(counts, checked.place.url, time.monotonic() - began)
-
-
-def _run(job: RephraseJob, checked: Checked, say) -> Counts:
-    """Do what is left of the job, and give the counts of the whole artifact."""
-    ledger = Ledger(checked.place)
-    fingerprint = identity(job) | {"prompts": checked.prompts}
-    ledger.open(fingerprint, resolved(job), checked.files, all_at_once=job.input.limit is not None)
     splits = split_input(checked.files, job.input)
-    work_left = bool(_left(splits, ledger.done(), job))
-    if work_left:
-        _stream(job, checked, ledger, splits, say)
-        ledger.reload()
-        if left := _left(splits, ledger.done(), job):
-            raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
+    run = _describe(job, checked, splits)
+    place, records = find(checked.place, run, otherwise, CUTS, say)
+    if records:
+        require_free(place, records, say)
+        records = read_records(place)  # once more: another run may have gone on until its end
+        run["input"] = records.run["input"] | run["input"] if records.state.done else run["input"]
+    state = records.now() if records else State()
+    if split_rows(splits, state, job.input.limit) or (retry_failed and failures(state.counts)):
+        state = _go_on(job, place, records, run, splits, retry_failed, say)
     else:
-        say(f"{checked.place.url} is complete: nothing is left to do.")
-    return _finish(checked, ledger, anew=work_left)
+        say(f"{place.url} is complete: nothing is left to do.")
+    _describe_artifact(place, state, anew=False)
+    show(state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
+    if failed := failures(state.counts):
+        say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
 
 
-def _left(splits: list[Split], done: dict[str, Spans], job: RephraseJob) -> list[dict]:
-    from pipelines.reading import split_rows
+def _describe(job: RephraseJob, checked: Checked, splits: list[Split]) -> dict:
+    """Write down what makes this run what it is, as the artifact keeps it."""
+    return {
+        "fingerprint": identity(job) | {"prompts": checked.prompts},
+        "config": resolved(job),
+        "input": {file.name: [file.bytes, file.version] for file in checked.files},
+        "splits": [split.key for split in splits],
+        "all_at_once": job.input.limit is not None,
+    }
 
-    return split_rows(splits, done, job.input.limit)
+
+def _go_on(
+    job: RephraseJob, place: Place, records: Records | None, run: dict, splits: list[Split], retry_failed: bool, say
+) -> State:
+    """Do what is left of the job as the owner of the artifact, and give what is settled then."""
+    ledger = next_ledger(place, records)
+    state = folded(ledger, records.state, records.tail) if records else State()
+    if retry_failed:
+        state = without_failures(ledger, state, job.whole_documents)
+    with _lost_explained(), Keeper(claim(place, records, state, myself(), run)) as keeper:
+        tenure = keeper.tenure
+        place.publish(RUN, json.dumps(run, indent=1).encode())
+        tidy(tenure)
+        _stream(job, keeper, split_rows(splits, tenure.state, job.input.limit), say)
+        tenure.fold(at_least=1)
+        if left := split_rows(splits, tenure.state, job.input.limit):
+            raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
+        sweep(tenure)
+        _describe_artifact(place, tenure.state, anew=True)
+        return tenure.state
 
 
-def _stream(job: RephraseJob, checked: Checked, ledger: Ledger, splits: list[Split], say) -> None:
+def _stream(job: RephraseJob, keeper: Keeper, work: list[dict], say) -> None:
     """Run the DAG over what is left, showing progress."""
-    work = _left(splits, ledger.done(), job)
-    settled = ledger.counts()
-    if settled:
-        say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {checked.place.url}")
-    with session(job.cluster), _resumable(checked.place.url):
+    ledger, settled = keeper.tenure.ledger, keeper.tenure.state.counts
+    if settled.get("kept"):
+        say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
+    with session(job.cluster), _resumable(ledger.place.url, keeper):  # in this order: Ray sets signal handlers of its own
         import ray
 
         from cluster.workers import warm
 
-        board = ray.remote(Scoreboard).options(num_cpus=0).remote()
+        board = start_board()
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
         with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):
             warm(load_stages, STAGES - 1)  # engines have processes of their own
-            rephrase(job, work, checked.place, Report(board))
+            rephrase(job, work, ledger, Report(board))
         counts = ray.get(board.read.remote())
         say(speed(counts["engine"]))
         if repeated := counts["read"].get("repeated_ids"):
@@ -84,26 +110,37 @@ def _bytes(work: list[dict]) -> int:
     return sum(split.end - split.begin for split in splits)
 
 
-def _finish(checked: Checked, ledger: Ledger, anew: bool) -> Counts:
+def _describe_artifact(place: Place, state: State, anew: bool) -> None:
     """Write what stands for the whole artifact; of a complete one only what is missing, should its last run have died here."""
-    counts = ledger.counts()
-    texts = {SUMMARY: json.dumps(counts, indent=1), CARD: card(counts, checked.place.url.rsplit("/", 1)[-1])}
+    texts = {SUMMARY: json.dumps(state.counts, indent=1), CARD: card(state.counts, place.url.rsplit("/", 1)[-1])}
     for name, text in texts.items():
-        if anew or not checked.place.exists(name):
-            checked.place.publish(name, text.encode())
-    return counts
+        if anew or not place.exists(name):
+            place.publish(name, text.encode())
 
 
 @contextmanager
-def _resumable(place: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into Interrupted."""
+def _resumable(place: str, keeper: Keeper) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into Interrupted, and the loss of the artifact to another run into Lost."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt as error:
+        if keeper.lost:
+            raise Lost(
+                f"another run has taken over {place}, so this one ended. What it had committed stays."
+            ) from error
         raise Interrupted(f"stopped. What is finished is in {place}; the same command resumes.") from error
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _lost_explained() -> Iterator[None]:
+    """Turn the loss of the artifact to another run into RunFailed."""
+    try:
+        yield
+    except Lost as error:
+        raise RunFailed(str(error)) from error
 
 
 @contextmanager

@@ -72,13 +72,13 @@ def card(counts: Counts, title: str) -> str:
     )
 
 
-def show(counts: Counts, where: str, seconds: float) -> None:
-    """Print the summary at the end of a run."""
+def show(counts: Counts, title: str | None = None) -> None:
+    """Print what became of everything, as a table."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table(*HEAD[:-1], title=f"{where} · {seconds:,.0f} s")
+    table = Table(*HEAD[:-1], title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     rows = by_style(counts)

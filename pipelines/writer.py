@@ -1,20 +1,18 @@
 """The end of a pipeline: finished orders become parts of the artifact, whole or not at all."""
 
-import io
 import uuid
 from collections.abc import Iterable
-from hashlib import blake2b
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from ray.data import Datasink
 
-from operators.storage.filesystem import Place
 from pipelines.counts import Counts, count_rows
-from pipelines.ledger import Commit, Ledger, Part
+from pipelines.isolation import order_key
+from pipelines.ledger import Ledger, publish_part
 from pipelines.order import Order, from_block
 from pipelines.progress import Report
+from pipelines.records import Commit, Part
 
 DATA = pa.schema(
     [
@@ -50,8 +48,8 @@ REJECTED = pa.schema(
 class ArtifactSink(Datasink[Counts]):
     """Writes orders in groups: a data part, a rejected part, then the commit that makes both count."""
 
-    def __init__(self, place: Place, orders_per_part: int, report: Report):
-        self.place, self.orders_per_part, self.report = place, orders_per_part, report
+    def __init__(self, ledger: Ledger, orders_per_part: int, report: Report):
+        self.ledger, self.orders_per_part, self.report = ledger, orders_per_part, report
 
     def get_name(self) -> str:
         return "Artifact"
@@ -64,31 +62,46 @@ class ArtifactSink(Datasink[Counts]):
         orders = [order for block in blocks for order in from_block(block)]
         if not orders:
             return {}
-        # Ray runs a write again under the same name when its worker dies; what the first try committed must stand alone.
-        name = f"{ctx.kwargs['write_uuid']}-{ctx.task_idx:06}"
-        counts = {} if Ledger(self.place).holds(name) else publish(self.place, name, orders)
+        with self.report.explaining():
+            counts = write_orders(self.ledger, f"{ctx.kwargs['write_uuid']}-{ctx.task_idx}", orders)
+        self.report.settled([order_key(order) for order in orders])
         rejected = sum(sum(reasons.values()) for reasons in counts.get("rejected", {}).values())
         self.report.add({"settled": {"kept": sum(counts.get("kept", {}).values()), "rejected": rejected}})
         return counts
 
 
-def publish(place: Place, name: str, orders: list[Order]) -> Counts:
-    """Publish the rows of some orders, commit them under a name and give their counts."""
+def write_orders(ledger: Ledger, name: str, orders: list[Order]) -> Counts:
+    """Publish the rows of some orders, commit them under a name and give their counts; nothing where that name is committed.
+
+    Ray runs a write again under the same name when its worker dies, and now and then beside the first try: the commit that
+    comes first stands alone. Raises Lost where another run owns the artifact by now.
+    """
+    if ledger.holds(name):
+        return {}
+    if not ledger.current():
+        raise ledger.lost()
     rows = pa.concat_tables([order.rows for order in orders], promote_options="default")
-    alive = pc.is_null(rows["reason"])
-    tables = {"data": (rows.filter(alive), DATA), "rejected": (rows.filter(pc.invert(alive)), REJECTED)}
-    part = uuid.uuid4().hex  # never the name of an earlier try
-    parts = [
-        _publish_part(place, f"{folder}/part-{part}.parquet", _in_form(table, schema))
-        for folder, (table, schema) in tables.items()
-        if len(table)
-    ]
+    parts = _publish_parts(ledger, rows)
     spans: dict[str, list] = {}
     for order in orders:
         spans.setdefault(order.split, []).append(order.span)
     commit = Commit(parts, spans, count_rows(rows))
-    Ledger(place).commit(name, commit)
-    return commit.counts
+    if ledger.commit(name, commit):
+        return commit.counts
+    for part in parts:
+        ledger.place.remove(part.name)
+    return {}
+
+
+def _publish_parts(ledger: Ledger, rows: pa.Table) -> list[Part]:
+    alive = pc.is_null(rows["reason"])
+    tables = {"data": (rows.filter(alive), DATA), "rejected": (rows.filter(pc.invert(alive)), REJECTED)}
+    name = f"part-{ledger.number:08}-{uuid.uuid4().hex}.parquet"  # never the name of an earlier try
+    return [
+        publish_part(ledger, f"{folder}/{name}", _in_form(table, schema))
+        for folder, (table, schema) in tables.items()
+        if len(table)
+    ]
 
 
 def _in_form(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -97,11 +110,3 @@ def _in_form(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def _publish_part(place: Place, name: str, table: pa.Table) -> Part:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    data = buffer.getvalue()
-    place.publish(name, data)
-    return Part(name, len(table), len(data), blake2b(data, digest_size=16).hexdigest())

@@ -170,6 +170,6 @@ def _neighbours(path: Path) -> str:
     """Name the folders beside a path that is not there."""
     if not path.parent.is_dir():
         return ""
-    names = [each.name for each in path.parent.iterdir() if each.is_dir()]
+    names = [each.name for each in path.parent.iterdir() if each.is_dir() and not each.name.startswith(".")]
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     return f"Beside it there is {', '.join(close)}. " if close else ""

@@ -15,7 +15,7 @@ from operators.storage.compression import bare_name, packing
 from operators.storage.filesystem import StorageConfig, local_path, open_filesystem, storage_errors
 from operators.storage.formats import FORMATS, guess, known_endings, require_format
 
-ARTIFACT = "/_gristmill/run.json"  # marks an artifact of ours, whose documents are in data/*.parquet
+ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents are in data/*.parquet
 VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
 
 

@@ -149,4 +149,35 @@ def test_sampling_out_of_range_is_refused_with_what_was_given(name, value):
 
 
 def test_sampling_at_the_ends_of_its_range_is_taken():
-    RephraseConfig(temperature=0.0, top_p=1.0, max_tokens=1, context_tokens=1)
+    config = RephraseConfig(styles=["qa"], temperature=0.0, top_p=1.0, max_tokens=1, context_tokens=1)
+    engine = FakeEngine()
+    asyncio.run(Rephrase(config, engine)(table(REQUESTS, [request(0, 0, "qa", "one")])))
+    (asked,) = engine.asked
+    assert (asked.temperature, asked.top_p, asked.max_tokens) == (0.0, 1.0, 1)
+
+
+class StumblingEngine(FakeEngine):
+    """Raises what its contract does not name, for texts with STUMBLE."""
+
+    async def complete(self, request: Request) -> Completion:
+        if "STUMBLE" in request.messages[-1]["content"]:
+            raise KeyError("nobody foresaw it")
+        return await super().complete(request)
+
+
+def test_what_nobody_foresaw_is_the_requests_own_error():
+    texts = ["one", "STUMBLE", "two"]
+    requests = table(REQUESTS, [request(0, i, "qa", text) for i, text in enumerate(texts)])
+    rows = asyncio.run(Rephrase(RephraseConfig(styles=["qa"]), StumblingEngine())(requests)).to_pylist()
+    assert [row["text"] for row in rows] == ["ONE", None, "TWO"]
+    assert (rows[1]["stage"], rows[1]["reason"], rows[1]["detail"]) == (
+        "rephrase",
+        "error",
+        "KeyError: 'nobody foresaw it'",
+    )
+
+
+def test_an_engine_under_which_every_request_stumbles_is_to_blame():
+    requests = table(REQUESTS, [request(0, i, "qa", "STUMBLE") for i in range(30)])
+    with pytest.raises(EngineFailure, match="all of the first 20 requests failed"):
+        asyncio.run(Rephrase(RephraseConfig(styles=["qa"]), StumblingEngine())(requests))

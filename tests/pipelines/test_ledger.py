@@ -1,95 +1,126 @@
-from dataclasses import replace
+"""Claiming, committing and folding, one run after another. What happens between the steps of several is in test_protocol."""
 
 import pytest
 
-from operators.errors import BadRequest
-from operators.storage.base import END, InputFile
+from operators.storage.base import END
 from operators.storage.filesystem import Place, StorageConfig
-from pipelines.ledger import Commit, Ledger, Part, held
+from pipelines.lease import myself
+from pipelines.ledger import Ledger, Lost, claim, folded, next_ledger, sweep, tidy
+from pipelines.order import WHOLE, Spans
+from pipelines.records import CATALOGUE, COMMITS, Commit, Part, State, data_parts, read_records
+
+RUN = {"splits": ["f:0-9"]}
 
 
-@pytest.fixture
-def place(tmp_path):
-    return Place(str(tmp_path / "out"), StorageConfig())
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path):
+    if request.param == "local":
+        return Place(str(tmp_path / "out"), StorageConfig())
+    return Place(f"s3://corpus/{tmp_path.name}", request.getfixturevalue("s3"))
 
 
-FILES = [InputFile("a", "/in/a", 10, "jsonl", "v1")]
-COMMIT = Commit([], {"f": [((0, 0), (7, 0))]})
+def begin(place):
+    """Begin the next epoch with all that is there."""
+    records = read_records(place)
+    state = folded(next_ledger(place, records), records.state, records.tail) if records else State()
+    return claim(place, records, state, myself(), RUN)
 
 
-def opened(place, fingerprint=None, files=FILES, limited=False):
-    ledger = Ledger(place)
-    ledger.refuse_to_overwrite()
-    ledger.open(fingerprint or {"styles": ["qa"]}, {"styles": ["qa"]}, files, limited)
-    return ledger
+def commit(number: int, begin: int = 0, end: int = END) -> Commit:
+    part = Part(f"data/part-00000001-{number:032x}.parquet", 3, 10, "ff")
+    return Commit([part], {"f:0-9": [((begin, 0), (end, 0))]}, {"kept": {"qa": 3}})
 
 
 def test_what_was_committed_is_there_for_the_next_run(place):
-    commit = Commit([Part("data/a.parquet", 3, 10, "ff")], {"f:0-9": [((0, 0), (5, 2))]}, {"kept": {"qa": 3}})
-    opened(place).commit("w-0", commit)
-    again = opened(place)
-    assert again.holds("w-0") and not again.holds("w-1")
-    assert again.counts() == {"kept": {"qa": 3}}
-    assert again.done()["f:0-9"].spans == [((0, 0), (5, 2))]
+    begin(place).ledger.commit("w-0", commit(0, 0, 5))
+    state = begin(place).state
+    assert state.counts == {"kept": {"qa": 3}}
+    assert state.done["f:0-9"].spans == [((0, 0), (5, 0))]
 
 
 def test_commits_of_one_split_add_up_to_the_whole(place):
-    ledger = opened(place)
-    ledger.commit("w-0", Commit([], {"f": [((7, 0), (END, 0))]}))
-    ledger.commit("w-1", Commit([], {"f": [((0, 0), (7, 0))]}))
-    assert opened(place).done()["f"].complete
+    ledger = begin(place).ledger
+    ledger.commit("w-0", commit(0, 7))
+    ledger.commit("w-1", commit(1, 0, 7))
+    assert read_records(place).now().done["f:0-9"].complete
 
 
-def test_a_run_of_another_kind_is_refused_and_told_what_differs(place):
-    opened(place, {"styles": ["qa"], "chunk.max_tokens": 300}).commit("w-0", COMMIT)
-    with pytest.raises(BadRequest, match=r"(?s)chunk.max_tokens: 300 there, 200 now.*output.path"):
-        opened(place, {"styles": ["qa"], "chunk.max_tokens": 200})
+def test_the_second_commit_of_a_name_does_not_count(place):
+    ledger = begin(place).ledger
+    assert ledger.commit("w-0", commit(0))
+    assert not ledger.commit("w-0", commit(1))
+    assert data_parts(place) == {commit(0).parts[0].name}
 
 
-def test_a_mistake_binds_nobody_before_the_first_commit(place):
-    opened(place, {"styles": ["qa"]})
-    opened(place, {"styles": ["medium"]}).commit("w-0", COMMIT)
-    opened(place, {"styles": ["medium"]})
+def test_folding_changes_nothing_for_a_reader(place):
+    tenure = begin(place)
+    for number in range(3):
+        tenure.ledger.commit(f"w-{number}", commit(number, number, number + 1))
+    before = read_records(place)
+    tenure.fold(at_least=1)
+    after = read_records(place)
+    assert after.now().done == before.now().done and after.now().counts == before.now().counts
+    assert list(after.commits(place)) == list(before.commits(place))
+    assert place.names(f"{COMMITS}/00000001") == [] and after.tail == {}
 
 
-def test_parts_that_no_commit_names_are_removed_and_all_else_stays(place):
-    ledger = opened(place)
-    ours = [f"data/part-{'0' * 32}.parquet", f"data/part-{'1' * 32}.parquet", f"rejected/part-{'1' * 32}.parquet"]
-    for name in (*ours, "data/mine.parquet"):
+def test_a_folded_commit_that_comes_again_does_not_count_twice(place):
+    tenure = begin(place)
+    tenure.ledger.commit("w-4", commit(0))
+    tenure.fold(at_least=1)
+    tenure.ledger.commit("w-4", commit(1))
+    assert read_records(place).now().counts == {"kept": {"qa": 3}}
+    assert data_parts(place) == {commit(0).parts[0].name}
+
+
+def test_what_a_run_writes_after_it_has_a_successor_does_not_count(place):
+    first = begin(place)
+    second = begin(place)
+    first.ledger.commit("w-0", commit(0))
+    assert not first.ledger.current() and second.ledger.current()
+    assert read_records(place).now().done == {}
+    with pytest.raises(Lost):
+        first.fold(at_least=1)
+
+
+def test_of_two_claims_to_one_epoch_one_is_lost(place):
+    records = read_records(place)
+    claim(place, records, State(), myself(), RUN)
+    with pytest.raises(Lost, match="another run has begun"):
+        claim(place, records, State(), myself(), RUN)
+
+
+def test_parts_that_no_commit_names_are_swept_and_all_else_stays(place):
+    tenure = begin(place)
+    ours = [f"data/part-00000001-{n:032x}.parquet" for n in range(2)] + [f"rejected/part-00000001-{1:032x}.parquet"]
+    later, mine = f"data/part-00000002-{2:032x}.parquet", "data/mine.parquet"
+    for name in (*ours, later, mine):
         place.publish(name, b"x")
-    ledger.commit("w-0", Commit([Part(ours[0], 1, 1, "")], {}))
-    opened(place)
-    assert [place.exists(name) for name in (*ours, "data/mine.parquet")] == [True, False, False, True]
+    tenure.ledger.commit("w-0", commit(0))
+    tenure.fold(at_least=1)
+    assert sweep(tenure) == ours[1:]
+    assert [place.exists(name) for name in (*ours, later, mine)] == [True, False, False, True, True]
 
 
-@pytest.mark.parametrize("name", ["data/mine.parquet", "README.md"])
-def test_a_folder_with_files_of_others_is_refused_and_left_alone(place, name):
-    place.publish(name, b"mine")
-    with pytest.raises(BadRequest, match=f"{name}.*output.path"):
-        opened(place)
-    assert place.read(name) == b"mine"
+def test_tidying_leaves_one_epoch_and_the_catalogue(place):
+    begin(place).ledger.commit("w-0", commit(0))
+    tenure = begin(place)
+    place.publish(f"{CATALOGUE}/00000001-{'0' * 32}.jsonl.zst", b"of a fold that died")
+    before = read_records(place)
+    tidy(tenure)
+    after = read_records(place)
+    assert (after.number, after.state) == (before.number, before.state)
+    assert place.names(f"{COMMITS}/00000001") == [] and place.names(CATALOGUE) == tenure.state.catalogue
 
 
-def test_a_changed_input_file_is_refused_by_name_and_a_new_one_is_welcome(place):
-    new, changed = replace(FILES[0], name="b"), replace(FILES[0], version="v2")
-    opened(place).commit("w-0", COMMIT)
-    opened(place, files=[*FILES, new])
-    with pytest.raises(BadRequest, match=r"1 of its files have changed.*: b"):
-        opened(place, files=[*FILES, replace(new, bytes=11)])
-    with pytest.raises(BadRequest, match=r"files have changed.*: a"):
-        opened(place, files=[changed, new])
-    with pytest.raises(BadRequest, match="gone: b"):
-        opened(place)
+def test_a_state_survives_its_writing(place):
+    state = State(
+        {"a": Spans([WHOLE]), "b": Spans([((1, 2), (3, 0))])}, {}, {"kept": {"qa": 1}}, {"w": [[0, 4]]}, ["x"]
+    )
+    assert State.from_record(state.record()) == state
+    assert state.holds("w-3") and not state.holds("w-4") and not state.holds("v-1")
 
 
-def test_with_a_limit_a_new_file_would_move_what_is_read(place):
-    opened(place, limited=True).commit("w-0", COMMIT)
-    with pytest.raises(BadRequest, match=r"files have changed.*: b"):
-        opened(place, files=[*FILES, replace(FILES[0], name="b")], limited=True)
-
-
-def test_two_runs_do_not_meet_in_one_artifact(place):
-    with held(place), pytest.raises(BadRequest, match="another run is at work"), held(place):
-        pass
-    with held(place):
-        pass
+def test_a_place_without_records_has_none(place):
+    assert read_records(place) is None and data_parts(place) is None
+    assert Ledger(place, 1).current() is False

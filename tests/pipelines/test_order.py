@@ -2,11 +2,13 @@ import itertools
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from operators.storage.base import END
 from operators.table import REQUESTS
 from pipelines.order import REQUESTS as SIZE
-from pipelines.order import Order, Spans, cut, from_block
+from pipelines.order import WHOLE, Order, Spans, Unit, cut, from_block, wanted, within
 from tests.rows import table
 
 
@@ -15,7 +17,13 @@ def requests(*documents: tuple[int, int], styles=("qa", "easy")) -> pa.Table:
     return table(
         REQUESTS,
         [
-            {"position": position, "chunk_index": chunk, "style": style, "document_id": str(position)}
+            {
+                "id": f"{position}.{chunk}.{style}",
+                "position": position,
+                "chunk_index": chunk,
+                "style": style,
+                "document_id": str(position),
+            }
             for position, chunks in documents
             for chunk in range(chunks)
             for style in styles
@@ -73,6 +81,36 @@ def test_a_document_that_is_done_in_part_is_not_skipped():
     assert Spans([((0, 0), (5, 2)), ((7, 1), (9, 0))]).positions() == [(0, 5), (8, 9)]
 
 
-def test_rows_that_are_done_are_known_one_by_one():
+def test_what_of_a_span_is_not_done_is_given_in_stretches():
+    spans = Spans([((0, 0), (5, 2)), ((7, 0), (9, 0))])
+    assert spans.outside(((3, 0), (8, 0))) == [((5, 2), (7, 0))]
+    assert spans.outside(((5, 1), (END, 0))) == [((5, 2), (7, 0)), ((9, 0), (END, 0))]
+    assert spans.outside(((1, 0), (5, 2))) == []
+    assert Spans().outside(WHOLE) == [WHOLE]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12), st.integers(0, 30), st.integers(1, 30))
+def test_spans_are_the_sets_of_places_that_they_stand_for(pairs, begin, length):
+    given_spans = [((min(pair), 0), (max(pair) + 1, 0)) for pair in pairs]
+    span = (begin, 0), (begin + length, 0)
+    members = {place for (b, _), (e, _) in given_spans for place in range(b, e)}
+    inside = set(range(begin, begin + length))
+    outside = {place for (b, _), (e, _) in Spans(given_spans).outside(span) for place in range(b, e)}
+    without = {place for (b, _), (e, _) in Spans(given_spans).without([span]).spans for place in range(b, e)}
+    assert outside == inside - members
+    assert without == members - inside
+
+
+def test_rows_in_a_span_are_known_one_by_one():
     rows = requests((0, 1), (5, 3), styles=("qa",))
-    assert Spans([((0, 0), (5, 2))]).holds(rows).tolist() == [True, True, True, False]
+    assert within(((0, 0), (5, 2)), rows).tolist() == [True, True, True, False]
+
+
+def test_of_a_chunk_with_a_failed_unit_only_that_unit_is_wanted_again():
+    rows = requests((0, 1), (5, 2))
+    (unit,) = (Unit(5, 1, row["id"]) for row in rows.to_pylist() if row["chunk_index"] == 1 and row["style"] == "qa")
+    kept = rows.filter(pa.array(wanted(rows, [unit])))
+    assert {
+        (row["position"], row["chunk_index"], row["style"]) for row in kept.to_pylist() if row["chunk_index"] == 1
+    } == {(5, 1, "qa")}
+    assert len(kept) == len(rows) - 1

@@ -1,8 +1,13 @@
 import pytest
 
 from operators.errors import BadRequest
+from operators.storage.base import InputConfig
+from operators.storage.filesystem import Place, StorageConfig
+from operators.storage.listing import list_input
 from pipelines.config import compose
+from pipelines.preflight import _committed
 from pipelines.rephrase import RephraseJob
+from tests.pipelines.finished import artifact
 
 
 @pytest.mark.parametrize(
@@ -17,3 +22,22 @@ from pipelines.rephrase import RephraseJob
 def test_a_value_that_cannot_be_is_refused_as_the_config_is_composed(word, said):
     with pytest.raises(BadRequest, match=f"^{said}"):
         compose(RephraseJob, None, [word])
+
+
+@pytest.mark.parametrize("words", ["", "/data", "/data/*.parquet"])
+def test_of_an_artifact_that_is_read_its_records_say_what_belongs_to_it(tmp_path, words):
+    place = Place(str(tmp_path), StorageConfig())
+    artifact(place)
+    place.publish(f"data/part-00000001-{'0' * 32}.parquet", b"of a write that died")
+    files = list_input(InputConfig(path=f"{tmp_path}{words}"), StorageConfig())
+    assert [file.name.rpartition("/")[2] for file in _committed(files, StorageConfig()) if "0" * 32 in file.name] == []
+    assert len(_committed(files, StorageConfig())) == len(files) - 1 == 4
+
+
+def test_an_artifact_with_a_part_gone_is_refused_as_input(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    artifact(place)
+    place.remove(gone := place.names("data")[0])
+    files = list_input(InputConfig(path=str(tmp_path)), StorageConfig())
+    with pytest.raises(BadRequest, match=f"1 parts of .* are gone: {gone}.*gristmill verify"):
+        _committed(files, StorageConfig())

@@ -6,11 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
+from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.rephrase import RephraseJob
 from pipelines.run import run_rephrase
+from pipelines.verify import run_verify
 from pipelines.writer import DATA
 from tests.fakes.openai_server import running_server
 
@@ -100,18 +102,41 @@ def test_an_artifact_inside_its_input_folder_is_not_read(ray_session, server, co
     assert "complete" in " ".join(said)
 
 
-def test_what_is_missing_of_a_run_is_done_and_nothing_else(ray_session, server, corpus, tmp_path):
-    output, small = tmp_path / "out", "output.rows_per_part=64"
+def test_what_is_taken_back_is_done_again_and_nothing_else(ray_session, server, corpus, tmp_path):
+    output, small = tmp_path / "out", "commit.max_uncommitted_requests=40"
     run_rephrase(job(server, corpus, output, small))
     before = {row["id"]: row["text"] for row in rows(output) + rows(output, "rejected")}
-    lost = sorted((output / "_gristmill/commits").iterdir())[0]
-    lost.unlink()
+    sorted((output / "data").iterdir())[0].unlink()
+    place = Place(str(output), StorageConfig())
+    with pytest.raises(RunFailed, match="goes on with what is missing"):
+        run_verify(place, repair=True)
     server.clear()
     run_rephrase(job(server, corpus, output, small))
     again = rows(output) + rows(output, "rejected")
     assert len(again) == len(before)
     assert {row["id"]: row["text"] for row in again} == before
     assert 0 < server.stats()["requests"] < len(before)
+    run_verify(place, repair=False)
+
+
+def test_what_failed_is_done_again_when_asked_and_only_then(ray_session, corpus, tmp_path):
+    output = tmp_path / "out"
+    with running_server() as whole:
+        run_rephrase(job(whole, corpus, tmp_path / "whole", "mix.synthetic=100"))
+    with running_server(share_400=0.2) as server:
+        run_rephrase(job(server, corpus, output, "mix.synthetic=100"))
+        failed = {row["id"] for row in rows(output, "rejected") if row["stage"] == "rephrase"}
+        server.clear()
+        run_rephrase(job(server, corpus, output, "mix.synthetic=100"), say=(said := []).append)
+        assert failed and server.stats()["requests"] == 0
+        assert f"{len(failed):,} units failed" in said[-1] and "--retry failed" in said[-1]
+    with running_server() as server:
+        run_rephrase(job(server, corpus, output, "mix.synthetic=100"), retry_failed=True)
+        assert server.stats()["requests"] == len(failed)
+    run_verify(Place(str(output), StorageConfig()), repair=False)
+    for folder in ("data", "rejected"):
+        texts = [{row["id"]: row["text"] for row in rows(place, folder)} for place in (output, tmp_path / "whole")]
+        assert texts[0] == texts[1]
 
 
 def test_the_limit_takes_the_first_documents_of_all_files_and_ends(ray_session, server, corpus, tmp_path):

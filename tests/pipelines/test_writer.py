@@ -1,16 +1,18 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
-from operators.storage.base import END
 from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
 from pipelines.counts import count_rows
-from pipelines.ledger import Ledger
-from pipelines.order import Order
-from pipelines.progress import Report
-from pipelines.writer import DATA, REJECTED, ArtifactSink
+from pipelines.isolation import order_key
+from pipelines.lease import myself
+from pipelines.ledger import Ledger, Lost, claim
+from pipelines.order import WHOLE, Order
+from pipelines.records import State, read_records
+from pipelines.writer import DATA, REJECTED, ArtifactSink, write_orders
 from tests.rows import completed
 
 ROWS = completed(
@@ -40,20 +42,31 @@ ROWS = completed(
 )
 
 
-class Board:
-    """Stands in for the scoreboard's actor."""
+class Quiet:
+    """Stands in for the report to the scoreboard."""
 
-    add = SimpleNamespace(remote=lambda counts: None)
+    def __init__(self):
+        self.keys = []
+
+    def add(self, counts):
+        pass
+
+    def settled(self, keys):
+        self.keys += keys
+
+    explaining = nullcontext
 
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(str(tmp_path), StorageConfig())
+    place = Place(str(tmp_path), StorageConfig())
+    claim(place, None, State(), myself(), {"splits": ["f"]})
+    return place
 
 
 def write(place, *orders, task=0):
     context = SimpleNamespace(kwargs={"write_uuid": "w"}, task_idx=task)
-    return ArtifactSink(place, 16, Report(Board())).write([order.to_block() for order in orders], context)
+    return ArtifactSink(Ledger(place, 1), 16, Quiet()).write([order.to_block() for order in orders], context)
 
 
 def read(place, folder):
@@ -61,20 +74,20 @@ def read(place, folder):
 
 
 def test_living_rows_go_to_data_and_the_others_to_rejected(place):
-    write(place, Order("f", ((0, 0), (END, 0)), ROWS))
+    write(place, Order("f", WHOLE, ROWS))
     assert {row["id"] for row in read(place, "data")} == {"1", "2"}
     assert {(row["id"], row["reason"]) for row in read(place, "rejected")} == {("3", "refusal"), ("4", "null_text")}
 
 
 def test_parts_have_exactly_the_promised_columns(place):
-    write(place, Order("f", ((0, 0), (END, 0)), ROWS))
+    write(place, Order("f", WHOLE, ROWS))
     (data,), (rejected,) = place.names("data"), place.names("rejected")
     assert pq.read_schema(f"{place.url}/{data}").names == DATA.names
     assert pq.read_schema(f"{place.url}/{rejected}").names == REJECTED.names
 
 
 def test_counts_say_what_became_of_everything(place):
-    counts = write(place, Order("f", ((0, 0), (END, 0)), ROWS))
+    counts = write(place, Order("f", WHOLE, ROWS))
     assert counts["kept"] == {ORIGINAL: 1, "qa": 1}
     assert counts["rejected"] == {"qa": {"clean/refusal": 1}, "document": {"read/null_text": 1}}
     assert counts["documents"] == 2
@@ -89,15 +102,36 @@ def test_stitched_documents_are_counted_too():
 
 
 def test_a_write_that_ray_runs_again_adds_nothing(place):
-    order = Order("f", ((0, 0), (END, 0)), ROWS)
+    order = Order("f", WHOLE, ROWS)
     write(place, order)
     assert write(place, order) == {}
     assert len(read(place, "data")) == 2
 
 
-def test_orders_without_rows_are_settled_without_a_part(place):
-    write(place, Order("f", ((0, 0), (END, 0)), ROWS.slice(0, 0)))
-    ledger = Ledger(place)
-    ledger.reload()
-    assert ledger.done()["f"].complete
+def test_of_two_tries_at_once_the_first_commit_stands_and_the_other_leaves_no_part(place, monkeypatch):
+    order, ledger = Order("f", WHOLE, ROWS), Ledger(place, 1)
+    monkeypatch.setattr(Ledger, "holds", lambda self, name: False)  # neither saw the other's commit when it began
+    assert write_orders(ledger, "w-0", [order]) != {}
+    there = place.names("data")
+    assert write_orders(ledger, "w-0", [order]) == {}
+    assert place.names("data") == there
+
+
+def test_a_run_with_a_successor_writes_nothing_more(place):
+    claim(place, read_records(place), State(), myself(), {"splits": ["f"]})
+    with pytest.raises(Lost, match="taken over"):
+        write(place, Order("f", WHOLE, ROWS))
     assert place.names("data") == []
+
+
+def test_orders_without_rows_are_settled_without_a_part(place):
+    write(place, Order("f", WHOLE, ROWS.slice(0, 0)))
+    assert read_records(place).now().done["f"].complete
+    assert place.names("data") == []
+
+
+def test_the_engines_hear_which_orders_are_committed(place):
+    order, quiet = Order("f", WHOLE, ROWS), Quiet()
+    context = SimpleNamespace(kwargs={"write_uuid": "w"}, task_idx=0)
+    ArtifactSink(Ledger(place, 1), 16, quiet).write([order.to_block()], context)
+    assert quiet.keys == [order_key(order)]

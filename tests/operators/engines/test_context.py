@@ -82,7 +82,10 @@ def test_a_model_in_the_hubs_cache_needs_no_network(monkeypatch, tmp_path):
 
 def test_vllms_own_arguments_pass():
     pytest.importorskip("vllm")
-    check_vllm_arguments({"model": "x", "max_num_seqs": 8, "speculative_config": {}, "enable_log_requests": True})
+    own = {"model": "x", "max_num_seqs": 8, "speculative_config": {}, "enable_log_requests": True}
+    assert check_vllm_arguments(own) is None
+    with pytest.raises(BadRequest, match="not_vllms"):
+        check_vllm_arguments(own | {"not_vllms": 1})
 
 
 def test_a_misspelt_argument_is_refused_with_the_right_one():

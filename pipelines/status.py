@@ -1,0 +1,52 @@
+"""How far an artifact is, as its records say: nothing but these is read."""
+
+from operators.storage.filesystem import Place
+from pipelines.amend import failures
+from pipelines.lease import at_work
+from pipelines.order import Spans
+from pipelines.records import Records, State
+from pipelines.summary import show
+from pipelines.verify import require_records
+
+
+def show_status(place: Place, say=print) -> None:
+    """Print the state of an artifact. Raises BadRequest if it is none."""
+    records = require_records(place)
+    state, working = records.now(), at_work(place, records)
+    say(f"{place.url}: {_progress(records, state)}")
+    say(_who(records, working))
+    show(state.counts)
+    if failed := failures(state.counts):
+        say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
+
+
+def _progress(records: Records, state: State) -> str:
+    splits = {split: state.done.get(split, Spans()) for split in records.run["splits"]}
+    complete = sum(done.complete for done in splits.values())
+    if complete == len(splits):
+        return f"complete, {len(splits):,} splits of {len(records.run['input']):,} input files"
+    begun = sum(bool(done.spans) for done in splits.values()) - complete
+    settled = sum(_settled_bytes(split, done) for split, done in splits.items())
+    share = settled / max(sum(end - begin for begin, end in map(_range, splits)), 1)
+    return (
+        f"{complete:,} of {len(splits):,} splits of the input are settled, {begun:,} more are begun: at least {share:.0%} of its "
+        "bytes"
+    )
+
+
+def _settled_bytes(split: str, done: Spans) -> int:
+    """Count the bytes of a split that are settled for certain: a place is a byte in most formats, in parquet a row."""
+    first, last = _range(split)
+    return sum(max(0, min(end, last) - max(begin, first)) for (begin, _), (end, _) in done.spans)
+
+
+def _range(split: str) -> tuple[int, int]:
+    begin, end = split.rpartition(":")[2].split("-")
+    return int(begin), int(end)
+
+
+def _who(records: Records, working: bool | None) -> str:
+    process = f"process {records.owner.pid} on {records.owner.host}"
+    if working is None:
+        return f"a run is at work, as its last sign of life says: {process}"
+    return f"a run is at work: {process}" if working else "no run is at work; the command that began it goes on"

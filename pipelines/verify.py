@@ -1,0 +1,230 @@
+"""Proof that an artifact is whole: every part there and unharmed, every unit settled once, nothing beside them."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.errors import BadRequest
+from operators.storage.filesystem import READS_AT_ONCE, Place
+from pipelines.amend import failures, without_parts
+from pipelines.exits import RunFailed
+from pipelines.lease import Keeper, myself, require_free
+from pipelines.ledger import claim, folded, next_ledger, sweep, tidy
+from pipelines.order import Spans, as_span
+from pipelines.records import FOLDERS, PART, Commit, Part, Records, read_records
+
+IDS_AT_ONCE = 2**25  # of which the hashes are held in memory: 8 bytes each
+PARTS_AT_ONCE = 256
+NAMED = 10  # of many things that are wrong, in the report
+
+
+@dataclass
+class Findings:
+    """What is wrong with an artifact, and how much was looked at."""
+
+    damaged: dict[str, str] = field(default_factory=dict)  # part -> what is wrong with it
+    miscounted: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)  # ids
+    unsettled: list[str] = field(default_factory=list)  # splits
+    orphans: list[str] = field(default_factory=list)
+    parts: int = 0
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FOLDERS, 0))
+    failed: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return not any((self.damaged, self.miscounted, self.twice, self.unsettled, self.orphans))
+
+    def lines(self) -> Iterator[str]:
+        """Say what was found, the worst first."""
+        yield from _named("damaged parts", [f"{name}: {what}" for name, what in self.damaged.items()])
+        yield from _named("counts that do not fit", self.miscounted)
+        yield from _named("ids that stand in more than one row", self.twice)
+        yield from _named(
+            "splits of the input that are not settled yet (the same run goes on with them)", self.unsettled
+        )
+        yield from _named("files that belong to no commit", self.orphans)
+        rows = " and ".join(f"{number:,} {folder}" for folder, number in self.rows.items())
+        yield f"looked at {self.parts:,} parts with {rows} rows; {self.failed:,} units failed (see rejected/)"
+
+
+def run_verify(place: Place, repair: bool, say=print) -> None:
+    """Verify an artifact, and repair it if that is asked for. Raises RunFailed where it is not whole in the end."""
+    findings = verify(place)
+    for line in findings.lines():
+        say(line)
+    if not findings.whole and repair:
+        mend(place, findings, say)
+        findings = verify(place)
+    if not findings.whole:
+        raise RunFailed(f"{place.url} is not whole. {_advice(findings, repair)}")
+    say(f"{place.url} is whole: every unit of the input is settled once.")
+
+
+def verify(place: Place) -> Findings:
+    """Look at everything that the records of an artifact name. Raises BadRequest if it is none."""
+    records = require_records(place)
+    findings = Findings()
+    settled: dict[str, list] = {}
+    known: set[str] = set()
+    commits = records.commits(place)
+    while some := list(islice(commits, PARTS_AT_ONCE)):
+        for commit in some:
+            known |= {part.name for part in commit.parts}
+            for split, spans in commit.spans.items():
+                settled.setdefault(split, []).extend(map(as_span, spans))
+        _look_at(place, some, findings)
+    _compare_with_state(records, {split: Spans(spans) for split, spans in settled.items()}, findings)
+    findings.twice = twice(place, [name for name in known if name not in findings.damaged], sum(findings.rows.values()))
+    findings.orphans = orphans(place, known)
+    return findings
+
+
+def require_records(place: Place) -> Records:
+    """Read the records. Raises BadRequest where there are none, or where they cannot be read."""
+    try:
+        records = read_records(place)
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise BadRequest(
+            f"the records of {place.url} cannot be read ({type(error).__name__}: {error}). They cannot be mended from the "
+            "parts alone: take them from a backup, or begin the artifact anew."
+        ) from error
+    if records is None:
+        raise BadRequest(f"{place.url} is no artifact of gristmill: it has no _gristmill/epochs.")
+    return records
+
+
+def mend(place: Place, findings: Findings, say) -> None:
+    """Take back the commits of damaged parts, and of rows that are there twice; remove what belongs to no commit."""
+    records = require_records(place)
+    require_free(place, records, say)
+    records = require_records(place)
+    ledger = next_ledger(place, records)
+    harmed = {*findings.damaged, *_parts_with(place, records, set(findings.twice))}
+    state = without_parts(ledger, folded(ledger, records.state, records.tail), harmed)
+    with Keeper(claim(place, records, state, myself(), records.run)) as keeper:
+        tidy(keeper.tenure)
+        for name in {*sweep(keeper.tenure), *findings.orphans}:
+            place.remove(name)
+    say(f"repaired: {len(harmed):,} parts taken back, {len(findings.orphans):,} files removed.")
+
+
+def _look_at(place: Place, commits: list[Commit], findings: Findings) -> None:
+    """Read the parts of some commits, several at a time."""
+    parts = [part for commit in commits for part in commit.parts]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        for part, wrong in zip(parts, pool.map(lambda part: _wrong_with(place, part), parts), strict=True):
+            findings.parts += 1
+            findings.rows[part.name.partition("/")[0]] += part.rows
+            if wrong:
+                findings.damaged[part.name] = wrong
+    for commit in commits:
+        counted = {"data": sum(commit.counts.get("kept", {}).values())}
+        counted["rejected"] = sum(sum(r.values()) for r in commit.counts.get("rejected", {}).values())
+        rows = dict.fromkeys(FOLDERS, 0) | {part.name.partition("/")[0]: part.rows for part in commit.parts}
+        if rows != counted:
+            findings.miscounted.append(
+                f"{commit.parts[0].name if commit.parts else 'a commit'}: {rows}, and it counts {counted}"
+            )
+        findings.failed += failures(commit.counts)
+
+
+def _wrong_with(place: Place, part: Part) -> str | None:
+    """Say what is wrong with a part; None for nothing."""
+    try:
+        data = place.read(part.name)
+    except FileNotFoundError:
+        return "it is missing"
+    if len(data) != part.bytes:
+        return f"it has {len(data):,} of {part.bytes:,} bytes"
+    if blake2b(data, digest_size=16).hexdigest() != part.checksum:
+        return "its bytes are not those that were written (checksum)"
+    try:
+        rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    except (pa.ArrowException, OSError) as error:
+        return f"it cannot be read: {error}"
+    return None if rows == part.rows else f"it has {rows:,} rows, not {part.rows:,}"
+
+
+def _compare_with_state(records: Records, settled: dict[str, Spans], findings: Findings) -> None:
+    """See that the commits settle what the state says, and which splits of the input are not settled."""
+    state = records.now()
+    for split, done in state.done.items():
+        missing = [rest for span in done.spans for rest in settled.get(split, Spans()).outside(span)]
+        if missing:
+            findings.miscounted.append(
+                f"{split}: {len(missing)} stretches are marked as settled, and no commit settles them"
+            )
+    findings.unsettled = [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]
+
+
+def twice(place: Place, parts: list[str], rows: int) -> list[str]:
+    """Give the ids that stand in more than one row. Memory is bounded: many ids take several readings."""
+    passes = -(-rows // IDS_AT_ONCE)
+    suspects = [
+        _equal(np.concatenate([_hashes(_ids(place, p), turn, passes) for p in parts])) for turn in range(passes)
+    ]
+    return _really_twice(place, parts, np.concatenate(suspects)) if any(map(len, suspects)) else []
+
+
+def _equal(hashes: np.ndarray) -> np.ndarray:
+    """Give the values that are there more than once."""
+    hashes.sort()
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def _really_twice(place: Place, parts: list[str], suspects: np.ndarray) -> list[str]:
+    """Count the ids behind equal hashes."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        ids = _ids(place, part)
+        counts.update(np.asarray(ids, dtype=object)[np.isin(_hashes(ids, 0, 1), suspects)])
+    return [id for id, count in counts.items() if count > 1]
+
+
+def _ids(place: Place, part: str) -> list[str]:
+    return pq.read_table(place.open(part), columns=["id"])["id"].to_pylist()
+
+
+def _hashes(ids: list[str], turn: int, turns: int) -> np.ndarray:
+    digests = b"".join(blake2b(id.encode(), digest_size=8).digest() for id in ids)
+    hashes = np.frombuffer(digests, dtype=np.uint64)
+    return hashes if turns == 1 else hashes[hashes % np.uint64(turns) == turn]
+
+
+def _parts_with(place: Place, records: Records, ids: set[str]) -> Iterator[str]:
+    """Name the parts that hold some ids."""
+    for part in (part for commit in records.commits(place) for part in commit.parts) if ids else ():
+        if not ids.isdisjoint(_ids(place, part.name)):
+            yield part.name
+
+
+def orphans(place: Place, known: Iterable[str]) -> list[str]:
+    """Name the files among the parts that belong to no commit, those that died half-written too."""
+    there = [name for folder in FOLDERS for name in place.names(folder)]
+    return sorted({name for name in there if PART.fullmatch(name)} - set(known))
+
+
+def _named(what: str, items: list[str]) -> Iterator[str]:
+    if items:
+        yield f"{what}: {len(items):,}"
+        yield from (f"  {item}" for item in items[:NAMED])
+        if len(items) > NAMED:
+            yield f"  and {len(items) - NAMED:,} more"
+
+
+def _advice(findings: Findings, repair: bool) -> str:
+    if findings.damaged or findings.twice or findings.orphans:
+        return "`gristmill verify --repair` takes back what is damaged and removes what belongs to no commit."
+    if findings.miscounted:
+        return "Its records contradict each other, which no repair can mend: begin the artifact anew."
+    return "The command that began it goes on with what is missing."

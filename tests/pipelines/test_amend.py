@@ -1,0 +1,91 @@
+import pyarrow.parquet as pq
+import pytest
+
+from operators.storage.base import END
+from operators.storage.filesystem import Place, StorageConfig
+from pipelines.amend import failures, without_failures, without_parts
+from pipelines.lease import myself
+from pipelines.ledger import claim, folded, next_ledger, sweep
+from pipelines.order import Order, Unit
+from pipelines.records import read_records
+from pipelines.verify import verify
+from pipelines.writer import write_orders
+from tests.pipelines.finished import RUN, SPLITS, artifact, order, row, rows_of
+from tests.rows import completed
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    artifact(place)
+    return place
+
+
+def amended(place, change):
+    """Begin an epoch whose state is changed."""
+    records = read_records(place)
+    ledger = next_ledger(place, records)
+    return claim(place, records, change(ledger, folded(ledger, records.state, records.tail)), myself(), RUN)
+
+
+def again() -> Order:
+    """Give the order that does the failed unit again."""
+    return Order(SPLITS[0], ((0, 0), (0, 1)), completed(row(SPLITS[0], 0, "qa")))
+
+
+def ids(place, folder):
+    return sorted(id for name in place.names(folder) for id in pq.read_table(place.open(name))["id"].to_pylist())
+
+
+def test_only_what_failed_is_taken_back(place):
+    kept = ids(place, "data")
+    tenure = amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False))
+    sweep(tenure)
+    assert tenure.state.redo == {SPLITS[0]: [Unit(0, 0, "a0-qa-0")]}
+    assert tenure.state.done[SPLITS[0]].outside(((0, 0), (10, 0))) == [((0, 0), (0, 1))]
+    assert failures(tenure.state.counts) == 0
+    assert ids(place, "data") == kept and ids(place, "rejected") == ["a10-easy-0"]
+
+
+def test_what_is_done_again_counts_once(place):
+    before = read_records(place).now().counts
+    tenure = amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False))
+    write_orders(tenure.ledger, "r-0", [again()])
+    tenure.fold(at_least=1)
+    sweep(tenure)
+    counts = tenure.state.counts
+    assert counts["documents"] == before["documents"] == 4
+    assert counts["kept"] == before["kept"] | {"qa": before["kept"]["qa"] + 1}
+    assert tenure.state.redo == {} and verify(place).whole
+
+
+def test_where_documents_stay_whole_the_commit_goes_altogether(place):
+    tenure = amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=True))
+    assert tenure.state.done[SPLITS[0]].outside(((0, 0), (20, 0))) == [((0, 0), (10, 0))]
+    assert tenure.state.redo == {} and tenure.state.counts["documents"] == 3
+
+
+def test_a_file_that_could_not_be_read_is_taken_back_with_all_that_was_read_of_it(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    tenure = artifact(place)
+    unread = row(SPLITS[0], 10, None, None, stage="read", reason="unreadable_file")
+    gone = order(SPLITS[0], 10, END, [unread])
+    tenure.state.done[SPLITS[0]] = tenure.state.done[SPLITS[0]].without([gone.span])
+    write_orders(tenure.ledger, "x-0", [gone])
+    state = amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False)).state
+    assert state.done[SPLITS[0]].spans == [] and state.done[SPLITS[1]].complete
+
+
+def test_units_that_were_done_again_in_the_place_of_a_damaged_part_go_with_it(place):
+    """Else the next run, which does the whole chunk again, would write them a second time."""
+    tenure = amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False))
+    write_orders(tenure.ledger, "r-0", [again()])
+    first = next(c for c in read_records(place).commits(place) if SPLITS[0] in c.spans)
+    assert first.spans[SPLITS[0]] == [[[0, 0], [10, 0]]]
+    state = amended(place, lambda ledger, state: without_parts(ledger, state, {first.parts[0].name})).state
+    assert state.done[SPLITS[0]].outside(((0, 0), (20, 0))) == [((0, 0), (10, 0))]
+    write = claim(place, read_records(place), state, myself(), RUN)
+    write_orders(write.ledger, "z-0", [order(SPLITS[0], 0, 10, rows_of(SPLITS[0], 0))])
+    write.fold(at_least=1)
+    sweep(write)
+    assert verify(place).whole

@@ -1,0 +1,115 @@
+import io
+
+import pyarrow.parquet as pq
+import pytest
+
+from operators.errors import BadRequest
+from operators.storage.filesystem import Place, StorageConfig
+from pipelines import verify as verifying
+from pipelines.exits import RunFailed
+from pipelines.ledger import Ledger, publish_part
+from pipelines.records import EPOCHS, Commit, read_records
+from pipelines.verify import run_verify, verify
+from tests.pipelines.finished import SPLITS, artifact
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path):
+    if request.param == "local":
+        place = Place(str(tmp_path / "out"), StorageConfig())
+    else:
+        place = Place(f"s3://corpus/{tmp_path.name}", request.getfixturevalue("s3"))
+    artifact(place)
+    return place
+
+
+def complaint(place, repair=False) -> str:
+    """Verify a place that is not whole, and give all that was said."""
+    said = []
+    with pytest.raises(RunFailed) as error:
+        run_verify(place, repair, said.append)
+    return "\n".join([*said, str(error.value)])
+
+
+def left(place) -> dict:
+    done = read_records(place).now().done
+    return {split: done[split].spans for split in SPLITS if not done[split].complete}
+
+
+def test_a_whole_artifact_is_found_whole(place):
+    run_verify(place, False, (said := []).append)
+    assert "10 data and 2 rejected rows" in said[0] and "1 units failed" in said[0]
+    assert "is whole" in said[-1]
+
+
+def spoil(data: bytes) -> bytes:
+    return data[:100] + bytes([data[100] ^ 1]) + data[101:]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (spoil, "checksum"),
+        (lambda data: data[:-7], "bytes"),
+        (lambda data: b"", "it has 0 of"),
+        (None, "it is missing"),
+    ],
+)
+def test_a_damaged_part_is_named_with_what_is_wrong_and_repair_takes_back_just_it(place, change, words):
+    name = place.names("data")[0]
+    if change:
+        place.publish(name, change(place.read(name)))
+    else:
+        place.remove(name)
+    said = complaint(place)
+    assert "damaged parts: 1" in said and f"{name}: " in said and "--repair" in said
+    assert words in said
+    before = read_records(place).now()
+    assert "repaired: 1 parts taken back" in complaint(place, repair=True)
+    assert len(left(place)) == 1 and name not in place.names("data")
+    after = read_records(place).now()
+    assert sum(after.counts["kept"].values()) < sum(before.counts["kept"].values())
+    assert "damaged parts" not in complaint(place) and "not settled yet" in complaint(place)
+
+
+def test_what_belongs_to_no_commit_is_found_and_removed(place):
+    orphan = f"data/part-00000001-{'0' * 32}.parquet"
+    place.publish(orphan, b"half a fi")
+    place.publish("data/mine.parquet", b"not ours")
+    assert orphan in complaint(place)
+    run_verify(place, True, print)
+    assert not place.exists(orphan) and place.exists("data/mine.parquet")
+
+
+def test_ids_that_are_there_twice_are_named_and_repair_leaves_them_once(place, monkeypatch):
+    records = read_records(place)
+    commit = next(c for c in records.commits(place) if SPLITS[1] in c.spans)
+    table = pq.read_table(io.BytesIO(place.read(commit.parts[0].name)))
+    copy = publish_part(Ledger(place, 1), f"data/part-00000001-{'1' * 32}.parquet", table)
+    Ledger(place, 1).commit("x-0", Commit([copy], commit.spans, commit.counts))
+    monkeypatch.setattr(verifying, "IDS_AT_ONCE", 5)  # so that several readings are needed
+    assert set(verify(place).twice) == set(table["id"].to_pylist())
+    complaint(place, repair=True)
+    assert verify(place).twice == [] and list(left(place)) == [SPLITS[1]]
+
+
+def test_an_unfinished_artifact_is_told_from_a_damaged_one(place, tmp_path):
+    ledger = Ledger(place, 1)
+    assert ledger.current()
+    records = read_records(place)
+    state = records.now()
+    state.done.pop(SPLITS[1])
+    place.publish("_gristmill/heads/00000001.json", verifying.json.dumps(state.record()).encode())
+    said = complaint(place)
+    assert "not settled yet" in said and SPLITS[1] in said and "goes on with what is missing" in said
+
+
+def test_records_that_cannot_be_read_are_named_plainly(place):
+    place.publish(f"{EPOCHS}/00000001.json", b'{"owner"')
+    with pytest.raises(BadRequest, match=r"records of .* cannot be read"):
+        verify(place)
+
+
+def test_a_folder_that_is_no_artifact_is_refused(tmp_path):
+    with pytest.raises(BadRequest, match="is no artifact"):
+        verify(Place(str(tmp_path), StorageConfig()))
