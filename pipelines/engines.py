@@ -35,7 +35,7 @@ from pipelines.progress import Report
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 1.0
-LEARN_EVERY_S = 0.25  # at the most: what is committed comes in groups anyway
+LEARN_EVERY_S = 0.05  # at the most: an engine that is held back loses what it waits
 SUSPECT = 2  # deaths under an order, after which it runs alone
 DEATHS_AT_START = 3  # of engines, before any stood
 DEATHS_IN_A_ROW = 8  # of an engine, without one answer between them

@@ -41,7 +41,7 @@ class CommitConfig:
     """How much may be lost when everything dies at once."""
 
     max_uncommitted_requests: int = setting(
-        4000, "requests per engine copy that may be under way or answered, and not yet committed", identity=False
+        2000, "requests per engine copy that may be under way or answered, and not yet committed", identity=False
     )
 
     def __post_init__(self):

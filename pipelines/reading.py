@@ -114,7 +114,7 @@ class ReadOrders:
         if self.input.on_error == "fail":
             raise CorruptFile(f"{file.url} cannot be read: {detail}. input.on_error=reject goes on without it.")
         place = {"document_id": file.name, "source_file": file.name, "position": begin}
-        row = dict.fromkeys(DOCUMENTS.names) | place | {"stage": STAGE, "reason": "crash", "detail": detail}
+        row = dict.fromkeys(DOCUMENTS.names) | place | {"stage": STAGE, "reason": "unreadable_file", "detail": detail}
         return Piece(begin, END, pa.Table.from_pylist([row], DOCUMENTS))
 
 

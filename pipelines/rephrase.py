@@ -118,11 +118,13 @@ def _operator(operators: Callable[[RephraseJob], dict], job: RephraseJob, stage:
 STAGES = 4  # that run at the same time: read, rephrase, refine and write, and one to spare
 
 
-def load_stages() -> None:
-    """Import what the stages' processes need."""
+def load_stages(job: RephraseJob) -> None:
+    """Load what the stages' processes need: the first orders would wait for it, and with them all that may be uncommitted."""
     import pipelines.engines
     import pipelines.reading
     import pipelines.writer  # noqa: F401
+
+    refinements(job)
 
 
 def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Report) -> None:

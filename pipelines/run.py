@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from cluster.session import session
 from operators.storage.base import Split
@@ -89,7 +90,8 @@ def _stream(job: RephraseJob, keeper: Keeper, work: list[dict], say) -> None:
     ledger, settled = keeper.tenure.ledger, keeper.tenure.state.counts
     if settled.get("kept"):
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
-    with session(job.cluster), _resumable(ledger.place.url, keeper):  # in this order: Ray sets signal handlers of its own
+    # In this order: Ray sets signal handlers of its own.
+    with session(job.cluster), _resumable(ledger.place.url, keeper):
         import ray
 
         from cluster.workers import warm
@@ -97,7 +99,7 @@ def _stream(job: RephraseJob, keeper: Keeper, work: list[dict], say) -> None:
         board = start_board()
         board.add.remote({"read": {"of_bytes": _bytes(work)}})
         with Watch(lambda: ray.get(board.read.remote())), _failures_explained(lambda: ray.get(board.why.remote())):
-            warm(load_stages, STAGES - 1)  # engines have processes of their own
+            warm(partial(load_stages, job), STAGES - 1)  # engines have processes of their own
             rephrase(job, work, ledger, Report(board))
         counts = ray.get(board.read.remote())
         say(speed(counts["engine"]))

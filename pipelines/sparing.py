@@ -16,6 +16,7 @@ from pipelines.notes import StageFailure
 
 NO_ROWS_FAULT = (BadRequest, EngineFailure, StorageFailure, CorruptFile, ExtractorFailure, StageFailure, ImportError)
 MOST_DETAIL = 500  # characters
+MANY = 20  # rows, from which on all of them at fault means none
 
 
 class Work(Protocol):
@@ -71,7 +72,19 @@ class TableWork:
 
 
 def spare(work: Work, batch: Any) -> Any:
-    """Do the work, and reject the rows of which it raises."""
+    """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many."""
+    blamed: list[tuple[int, str]] = []
+    result = _spared(work, batch, blamed)
+    if sum(rows for rows, _ in blamed) == len(batch) >= MANY:
+        raise StageFailure(
+            f"the stage {work.stage!r} raised on each of {len(batch)} rows, so no row is to blame: {blamed[0][1]}. Nothing of "
+            "them is committed; once that is mended, the same command goes on."
+        )
+    return result
+
+
+def _spared(work: Work, batch: Any, blamed: list[tuple[int, str]]) -> Any:
+    """Do the work, and take down how many rows were rejected and why."""
     try:
         return work(batch)
     except BaseException as error:
@@ -79,12 +92,13 @@ def spare(work: Work, batch: Any) -> Any:
             raise
     halves = work.halves(batch)
     if len(halves) > 1:
-        return work.joined([spare(work, half) for half in halves])
+        return work.joined([_spared(work, half, blamed) for half in halves])
     try:
         return work(batch)  # once more: memory was short, perhaps, while others were there
     except BaseException as error:
         if not _a_rows_fault(error):
             raise
+        blamed.append((len(batch), told(error)))
         return work.rejected(batch, "error", told(error))
 
 

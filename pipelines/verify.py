@@ -2,16 +2,13 @@
 
 import io
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from operators.errors import BadRequest
 from operators.storage.filesystem import READS_AT_ONCE, Place
@@ -21,9 +18,9 @@ from pipelines.lease import Keeper, myself, require_free
 from pipelines.ledger import claim, folded, next_ledger, sweep, tidy
 from pipelines.order import Spans, as_span
 from pipelines.records import FOLDERS, PART, Commit, Part, Records, read_records
+from pipelines.uniqueness import Ids, ids_of
 
-IDS_AT_ONCE = 2**25  # of which the hashes are held in memory: 8 bytes each
-PARTS_AT_ONCE = 256
+COMMITS_AT_ONCE = 256
 NAMED = 10  # of many things that are wrong, in the report
 
 
@@ -75,17 +72,17 @@ def verify(place: Place) -> Findings:
     records = require_records(place)
     findings = Findings()
     settled: dict[str, list] = {}
-    known: set[str] = set()
+    parts: list[str] = []
+    ids = Ids(sum(part.rows for commit in records.commits(place) for part in commit.parts))
     commits = records.commits(place)
-    while some := list(islice(commits, PARTS_AT_ONCE)):
+    while some := list(islice(commits, COMMITS_AT_ONCE)):
+        parts += _look_at(place, some, ids, findings)
         for commit in some:
-            known |= {part.name for part in commit.parts}
             for split, spans in commit.spans.items():
                 settled.setdefault(split, []).extend(map(as_span, spans))
-        _look_at(place, some, findings)
     _compare_with_state(records, {split: Spans(spans) for split, spans in settled.items()}, findings)
-    findings.twice = twice(place, [name for name in known if name not in findings.damaged], sum(findings.rows.values()))
-    findings.orphans = orphans(place, known)
+    findings.twice = ids.twice(place, [part for part in parts if part not in findings.damaged])
+    findings.orphans = orphans(place, parts)
     return findings
 
 
@@ -118,11 +115,11 @@ def mend(place: Place, findings: Findings, say) -> None:
     say(f"repaired: {len(harmed):,} parts taken back, {len(findings.orphans):,} files removed.")
 
 
-def _look_at(place: Place, commits: list[Commit], findings: Findings) -> None:
-    """Read the parts of some commits, several at a time."""
+def _look_at(place: Place, commits: list[Commit], ids: Ids, findings: Findings) -> list[str]:
+    """Read the parts of some commits, several at a time, and give their names."""
     parts = [part for commit in commits for part in commit.parts]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        for part, wrong in zip(parts, pool.map(lambda part: _wrong_with(place, part), parts), strict=True):
+        for part, wrong in zip(parts, pool.map(lambda part: _wrong_with(place, part, ids), parts), strict=True):
             findings.parts += 1
             findings.rows[part.name.partition("/")[0]] += part.rows
             if wrong:
@@ -132,14 +129,14 @@ def _look_at(place: Place, commits: list[Commit], findings: Findings) -> None:
         counted["rejected"] = sum(sum(r.values()) for r in commit.counts.get("rejected", {}).values())
         rows = dict.fromkeys(FOLDERS, 0) | {part.name.partition("/")[0]: part.rows for part in commit.parts}
         if rows != counted:
-            findings.miscounted.append(
-                f"{commit.parts[0].name if commit.parts else 'a commit'}: {rows}, and it counts {counted}"
-            )
+            name = commit.parts[0].name if commit.parts else "a commit without parts"
+            findings.miscounted.append(f"{name}: {rows}, and its commit counts {counted}")
         findings.failed += failures(commit.counts)
+    return [part.name for part in parts]
 
 
-def _wrong_with(place: Place, part: Part) -> str | None:
-    """Say what is wrong with a part; None for nothing."""
+def _wrong_with(place: Place, part: Part, ids: Ids) -> str | None:
+    """Say what is wrong with a part, None for nothing; its ids are taken down."""
     try:
         data = place.read(part.name)
     except FileNotFoundError:
@@ -149,10 +146,11 @@ def _wrong_with(place: Place, part: Part) -> str | None:
     if blake2b(data, digest_size=16).hexdigest() != part.checksum:
         return "its bytes are not those that were written (checksum)"
     try:
-        rows = pq.read_metadata(io.BytesIO(data)).num_rows
+        rows = ids_of(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
         return f"it cannot be read: {error}"
-    return None if rows == part.rows else f"it has {rows:,} rows, not {part.rows:,}"
+    ids.take(rows)
+    return None if len(rows) == part.rows else f"it has {len(rows):,} rows, not {part.rows:,}"
 
 
 def _compare_with_state(records: Records, settled: dict[str, Spans], findings: Findings) -> None:
@@ -167,44 +165,10 @@ def _compare_with_state(records: Records, settled: dict[str, Spans], findings: F
     findings.unsettled = [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]
 
 
-def twice(place: Place, parts: list[str], rows: int) -> list[str]:
-    """Give the ids that stand in more than one row. Memory is bounded: many ids take several readings."""
-    passes = -(-rows // IDS_AT_ONCE)
-    suspects = [
-        _equal(np.concatenate([_hashes(_ids(place, p), turn, passes) for p in parts])) for turn in range(passes)
-    ]
-    return _really_twice(place, parts, np.concatenate(suspects)) if any(map(len, suspects)) else []
-
-
-def _equal(hashes: np.ndarray) -> np.ndarray:
-    """Give the values that are there more than once."""
-    hashes.sort()
-    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-
-
-def _really_twice(place: Place, parts: list[str], suspects: np.ndarray) -> list[str]:
-    """Count the ids behind equal hashes."""
-    counts: Counter[str] = Counter()
-    for part in parts:
-        ids = _ids(place, part)
-        counts.update(np.asarray(ids, dtype=object)[np.isin(_hashes(ids, 0, 1), suspects)])
-    return [id for id, count in counts.items() if count > 1]
-
-
-def _ids(place: Place, part: str) -> list[str]:
-    return pq.read_table(place.open(part), columns=["id"])["id"].to_pylist()
-
-
-def _hashes(ids: list[str], turn: int, turns: int) -> np.ndarray:
-    digests = b"".join(blake2b(id.encode(), digest_size=8).digest() for id in ids)
-    hashes = np.frombuffer(digests, dtype=np.uint64)
-    return hashes if turns == 1 else hashes[hashes % np.uint64(turns) == turn]
-
-
 def _parts_with(place: Place, records: Records, ids: set[str]) -> Iterator[str]:
     """Name the parts that hold some ids."""
     for part in (part for commit in records.commits(place) for part in commit.parts) if ids else ():
-        if not ids.isdisjoint(_ids(place, part.name)):
+        if not ids.isdisjoint(ids_of(place.open(part.name))):
             yield part.name
 
 

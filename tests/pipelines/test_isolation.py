@@ -100,7 +100,7 @@ def test_a_file_that_kills_whoever_reads_on_is_given_up_from_there(report, tmp_p
     texts = ["one", "two " * 40_000, "<<unreadable>>", "three"]  # the second fills a piece
     rows = read(report, tmp_path, texts, FanOut({"qa": 0}, False), "poisoned")
     assert set(rows) == {"d0", "corpus.jsonl"} and living(rows) == {"d0"}
-    assert (rows["corpus.jsonl"]["stage"], rows["corpus.jsonl"]["reason"]) == ("read", "crash")
+    assert (rows["corpus.jsonl"]["stage"], rows["corpus.jsonl"]["reason"]) == ("read", "unreadable_file")
 
 
 def refined(report, rows: list[dict]) -> dict[str, dict]:
@@ -111,6 +111,21 @@ def refined(report, rows: list[dict]) -> dict[str, dict]:
     order = Order("s", ((0, 0), (END, 0)), completed(*rows))
     kwargs = {"job": None, "isolation": Isolation(report, DEADLINE_S), "operators": poisoned_refinements}
     return collected(ray.data.from_arrow(order.to_block()).map_batches(refine, fn_kwargs=kwargs, **STAGE))
+
+
+def test_a_stage_that_raises_on_every_row_is_to_blame_itself():
+    def build():
+        def broken(table):
+            if "text" in table.column_names and table["reason"].null_count:
+                raise KeyError("a mistake of ours")
+            return table
+
+        return broken
+
+    rows = completed(*({"id": str(i), "document_id": str(i)} for i in range(30)))
+    with pytest.raises(StageFailure, match=r"'clean' raised on each of 30 rows.*a mistake of ours"):
+        spare(TableWork("clean", build), rows)
+    assert spare(TableWork("clean", build), rows[:3])["reason"].to_pylist() == ["error"] * 3
 
 
 def test_a_rewrite_that_kills_the_process_leaves_and_its_order_goes_on(report):

@@ -54,7 +54,11 @@ def test_help_explains_every_setting_with_examples():
     [
         (["stlyes=[qa]"], "Did you mean styles"),
         (["styles=[poem]", "input.path=x"], "no prompt named 'poem'"),
-        (["styles=[qa]", "input.path=/no/such/place"], "engine"),
+        (["styles=[qa]", "input.path=/no/such/place"], "output.path is not given"),
+        (["styles=[qa]", "input.path=/no/such/place", "output.path=x"], "nothing is at /no/such/place"),
+        (["styles=[qa]", "input.path=README.md", "input.format=text", "output.path=x"], "engine"),
+        (["--retry", "all", "output.path=x"], "only `--retry failed`"),
+        (["--new", "--fork", "output.path=x"], "both given"),
         (["--config", "missing.yaml"], "missing.yaml"),
     ],
 )

@@ -5,10 +5,9 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place, StorageConfig
-from pipelines import verify as verifying
 from pipelines.exits import RunFailed
 from pipelines.ledger import Ledger, publish_part
-from pipelines.records import EPOCHS, Commit, read_records
+from pipelines.records import EPOCHS, Commit, dumps, read_records
 from pipelines.verify import run_verify, verify
 from tests.pipelines.finished import SPLITS, artifact
 
@@ -87,7 +86,7 @@ def test_ids_that_are_there_twice_are_named_and_repair_leaves_them_once(place, m
     table = pq.read_table(io.BytesIO(place.read(commit.parts[0].name)))
     copy = publish_part(Ledger(place, 1), f"data/part-00000001-{'1' * 32}.parquet", table)
     Ledger(place, 1).commit("x-0", Commit([copy], commit.spans, commit.counts))
-    monkeypatch.setattr(verifying, "IDS_AT_ONCE", 5)  # so that several readings are needed
+    monkeypatch.setattr("pipelines.uniqueness.IDS_AT_ONCE", 5)  # so that several readings are needed
     assert set(verify(place).twice) == set(table["id"].to_pylist())
     complaint(place, repair=True)
     assert verify(place).twice == [] and list(left(place)) == [SPLITS[1]]
@@ -99,7 +98,7 @@ def test_an_unfinished_artifact_is_told_from_a_damaged_one(place, tmp_path):
     records = read_records(place)
     state = records.now()
     state.done.pop(SPLITS[1])
-    place.publish("_gristmill/heads/00000001.json", verifying.json.dumps(state.record()).encode())
+    place.publish("_gristmill/heads/00000001.json", dumps(state.record()))
     said = complaint(place)
     assert "not settled yet" in said and SPLITS[1] in said and "goes on with what is missing" in said
 

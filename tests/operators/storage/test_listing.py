@@ -46,7 +46,13 @@ def test_a_name_with_wildcard_characters_is_found_as_it_is(tmp_path):
 
 
 def test_of_an_artifact_the_documents_are_read(tmp_path):
-    artifact = ["data/part.parquet", "rejected/part.parquet", "_gristmill/epochs/00000001.json", "README.md", "notes.txt"]
+    artifact = [
+        "data/part.parquet",
+        "rejected/part.parquet",
+        "_gristmill/epochs/00000001.json",
+        "README.md",
+        "notes.txt",
+    ]
     assert names(fill(tmp_path / "one", *artifact)) == ["data/part.parquet"]
     assert names(fill(tmp_path, "raw.txt")) == ["one/data/part.parquet", "raw.txt"]
 

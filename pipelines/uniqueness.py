@@ -1,0 +1,57 @@
+"""Whether each id stands in one row only, in bounded memory."""
+
+from collections import Counter
+from hashlib import blake2b
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from operators.storage.filesystem import Place
+
+IDS_AT_ONCE = 2**25  # of which the hashes are held in memory: 8 bytes each
+
+
+class Ids:
+    """Finds ids that stand in more than one row. Memory is bounded: of more than IDS_AT_ONCE, a share is looked at each time."""
+
+    def __init__(self, rows: int):
+        self.turns = max(1, -(-rows // IDS_AT_ONCE))
+        self.hashes: list[np.ndarray] = []
+
+    def take(self, ids: list[str], turn: int = 0) -> None:
+        hashes = _hashes(ids)
+        self.hashes.append(hashes[hashes % np.uint64(self.turns) == turn])
+
+    def twice(self, place: Place, parts: list[str]) -> list[str]:
+        """Give the ids, after the first share was taken in; the parts are read once more for each other share."""
+        suspects = [self._equal()]
+        for turn in range(1, self.turns):
+            for part in parts:
+                self.take(ids_of(place.open(part)), turn)
+            suspects.append(self._equal())
+        return self._really_twice(place, parts, np.concatenate(suspects)) if any(map(len, suspects)) else []
+
+    def _equal(self) -> np.ndarray:
+        """Give the hashes that came more than once, and forget all."""
+        hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *self.hashes]))
+        self.hashes = []
+        return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+    def _really_twice(self, place: Place, parts: list[str], suspects: np.ndarray) -> list[str]:
+        """Count the ids behind equal hashes."""
+        counts: Counter[str] = Counter()
+        for part in parts:
+            ids = ids_of(place.open(part))
+            counts.update(np.asarray(ids, dtype=object)[np.isin(_hashes(ids), suspects)])
+        return [id for id, count in counts.items() if count > 1]
+
+
+def ids_of(part: BinaryIO) -> list[str]:
+    """Read the ids of a part."""
+    return pq.read_table(part, columns=["id"])["id"].to_pylist()
+
+
+def _hashes(ids: list[str]) -> np.ndarray:
+    """Hash ids: uint64 (ids,)."""
+    return np.frombuffer(b"".join(blake2b(id.encode(), digest_size=8).digest() for id in ids), dtype=np.uint64)
