@@ -1,5 +1,6 @@
 """How a command ends: what can stop a run, and the exit code of each."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ CODES = {RunFailed: FAILED, StorageFailure: FAILED, BadRequest: BAD_REQUEST, Int
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; what the user should know of is told in plain words, without a traceback, and sets the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command()
     except tuple(CODES) as error:

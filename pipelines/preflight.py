@@ -1,10 +1,13 @@
 """What is checked before anything is spent: prompts, engine, context, input, output."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 from operators.engines import build_engine, chosen
-from operators.engines.context import check_vllm_arguments, model_facts
+from operators.engines.context import ModelFacts, check_vllm_arguments, digest_of, model_facts
 from operators.errors import BadRequest
 from operators.faithful import check_encoder
 from operators.mix import Mix
@@ -21,11 +24,14 @@ from pipelines.rephrase import RephraseJob
 
 @dataclass
 class Checked:
-    """What the checks found out: the input files, the place of the artifact, and what the user should know."""
+    """What the checks found out: the input files, the place of the artifact, and what the user should know.
+
+    `contents` decides what comes out as the settings do: what is in the prompts, the model and the tokenizer that they name.
+    """
 
     files: list[InputFile]
     place: Place
-    prompts: dict[str, str]
+    contents: dict[str, Any]
     warnings: list[str]
 
 
@@ -39,12 +45,25 @@ def check(job: RephraseJob) -> Checked:
     place = Place(job.output.path, job.storage)
     files = _committed(_outside(place, list_input(job.input, job.storage)), job.storage)
     check_input(files, job.input, job.storage)
-    context = _check_engine(job, warnings)
-    _check_sizes(job, prompts, context)
+    facts = _check_engine(job, warnings)
+    _check_sizes(job, prompts, facts.context_tokens)
     check_encoder(job.faithful)
     place.check_writable()
     _warn_of_surplus(job, warnings)
-    return Checked(files, place, {style: prompt.identity for style, prompt in prompts.items()}, warnings)
+    contents = {
+        "prompts": {style: prompt.identity for style, prompt in prompts.items()},
+        "engine model's contents": facts.contents,
+        "chunk.tokenizer's contents": _tokenizer_contents(job),
+        "version of gristmill": version("gristmill"),
+    }
+    return Checked(files, place, contents, warnings)
+
+
+def _tokenizer_contents(job: RephraseJob) -> str | None:
+    """Digest a tokenizer that is a folder or a file here; a hub name stands for itself."""
+    path = Path(job.chunk.tokenizer or "").expanduser()
+    file = path / "tokenizer.json" if path.is_dir() else path
+    return digest_of([file]) if job.chunk.tokenizer and file.is_file() else None
 
 
 def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
@@ -91,8 +110,8 @@ def _styles(job: RephraseJob) -> list[str]:
     return job.styles
 
 
-def _check_engine(job: RephraseJob, warnings: list[str]) -> int | None:
-    """Check the engine's block, choose the counting tokenizer and give the model's context in tokens, if it is known."""
+def _check_engine(job: RephraseJob, warnings: list[str]) -> ModelFacts:
+    """Check the engine's block, choose the counting tokenizer and give what is known of the model."""
     name = chosen(job.engine)
     build_engine(job.engine)  # refuses settings that cannot work; nothing is loaded
     if name == "openai":
@@ -101,13 +120,13 @@ def _check_engine(job: RephraseJob, warnings: list[str]) -> int | None:
                 "chunk.tokenizer is not given, so an approximate counter measures chunks. "
                 "Name the endpoint's tokenizer (a folder or a hub name) for exact limits."
             )
-        return job.engine.openai.context_tokens
+        return ModelFacts(job.engine.openai.context_tokens, None, False, None)
     arguments = job.engine.vllm if name == "vllm" else vars(job.engine.transformers)
     if name == "vllm":
         check_vllm_arguments(arguments)
     facts = model_facts(arguments["model"])
     job.chunk.tokenizer = job.chunk.tokenizer or arguments.get("tokenizer") or arguments["model"]
-    return arguments.get("max_model_len") or facts.context_tokens
+    return replace(facts, context_tokens=arguments.get("max_model_len") or facts.context_tokens)
 
 
 def _check_sizes(job: RephraseJob, prompts: dict, context: int | None) -> None:

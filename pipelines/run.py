@@ -56,7 +56,7 @@ def run_rephrase(
 def _describe(job: RephraseJob, checked: Checked, splits: list[Split]) -> dict:
     """Write down what makes this run what it is, as the artifact keeps it."""
     return {
-        "fingerprint": identity(job) | {"prompts": checked.prompts},
+        "fingerprint": identity(job) | checked.contents,
         "config": resolved(job),
         "input": {file.name: [file.bytes, file.version] for file in checked.files},
         "splits": [split.key for split in splits],

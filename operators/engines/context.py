@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length",
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf")
 HUB_FILES = ("tokenizer_config.json", "tokenizer.json", "chat_template.jinja")
+SAMPLED_BYTES = 2**20  # at each end of a file
 ELSEWHERE = "Or choose another engine: fill engine.openai (a server) or engine.transformers."
 
 
@@ -24,11 +26,13 @@ class ModelFacts:
 
     `context_tokens` bounds prompt and completion together; None where the files do not say. `folder` holds the small
     files (a local model, or its snapshot in the hub's cache); None for a model that is one file or lies behind a URL.
+    `contents` changes when the model does: the hub's name of its revision, or a digest of the files; None behind a URL.
     """
 
     context_tokens: int | None
     folder: str | None
     has_chat_template: bool
+    contents: str | None
 
 
 def model_facts(model: str) -> ModelFacts:
@@ -44,8 +48,10 @@ def model_facts(model: str) -> ModelFacts:
     if path.is_dir():
         _check_folder(path)
         return _read_folder(path)
-    if path.is_file() or "://" in model:
-        return ModelFacts(None, None, False)
+    if path.is_file():
+        return ModelFacts(None, None, False, digest_of([path]))
+    if "://" in model:
+        return ModelFacts(None, None, False, None)
     if path.is_absolute() or model.startswith(("~", ".")) or model.count("/") > 1:
         raise BadRequest(
             f"no model folder {model!r}. {_neighbours(path)}Give a folder that holds config.json, or a hub name."
@@ -105,7 +111,22 @@ def _read_folder(folder: Path) -> ModelFacts:
     sizes = [size for key in CONTEXT_KEYS for size in (text.get(key), config.get(key)) if isinstance(size, int)]
     template = any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json"))
     template = template or bool(_read_json(folder / "tokenizer_config.json").get("chat_template"))
-    return ModelFacts(sizes[0] if sizes else None, str(folder), template)
+    files = [each for each in sorted(folder.iterdir()) if each.is_file() and not each.name.startswith(".")]
+    revision = folder.name if folder.parent.name == "snapshots" else digest_of(files)
+    return ModelFacts(sizes[0] if sizes else None, str(folder), template, revision)
+
+
+def digest_of(files: list[Path]) -> str:
+    """Digest names, sizes and both ends of some files: weights are too big to be read whole, and differ at their ends."""
+    digest = blake2b(digest_size=16)
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as handle:
+            digest.update(handle.read(SAMPLED_BYTES))
+            handle.seek(max(size - SAMPLED_BYTES, 0))
+            digest.update(handle.read(SAMPLED_BYTES))
+    return digest.hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

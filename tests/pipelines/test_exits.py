@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from operators.errors import BadRequest, StorageFailure, StorageRefusal
@@ -15,3 +17,15 @@ def test_what_stops_a_run_is_told_in_one_line_and_has_its_code(error, code, caps
     with pytest.raises(SystemExit) as ended:
         guarded(command)
     assert ended.value.code == code and capsys.readouterr().err == "gristmill: s3://corpus/a: the store failed\n"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_at_any_moment_ends_in_words_and_code_130(name, capsys):
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            guarded(lambda: signal.raise_signal(getattr(signal, name)))
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    assert ended.value.code == 130 and "the same command resumes it" in capsys.readouterr().err

@@ -114,3 +114,14 @@ def test_the_checks_import_nothing_heavy(tiny_model):
     )
     pytest.importorskip("vllm")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_model_whose_weights_changed_is_another_one(tmp_path):
+    def contents(weights: bytes) -> str:
+        model_of(tmp_path, {"max_position_embeddings": 64})
+        (tmp_path / "model.safetensors").write_bytes(weights)
+        return model_facts(str(tmp_path)).contents
+
+    weights = bytes(3 * 2**20)
+    assert contents(weights) == contents(weights)
+    assert len({contents(weights), contents(weights[:-1] + b"x"), contents(weights + b"x")}) == 3
