@@ -103,6 +103,7 @@ class Noted:
         note = f"request|{request.key}"
         deaths = await self.report.deaths_at(note)
         if deaths >= FATAL_DEATHS:
+            self.report.answered()  # else the deaths of a few such requests in a row would pass for the engine's own
             return Completion(None, error="engine_died", detail=f"{deaths} engines died with this request under way")
         async with self.places, self.gate.alone() if deaths else self.gate.company():
             await self.report.begun(note)

@@ -6,14 +6,15 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from operators.storage.base import UNREADABLE
+from operators.table import ORIGINAL
 from pipelines.counts import Counts, add_counts, without_counts
 from pipelines.ledger import Ledger, publish_catalogue, publish_part
 from pipelines.order import Span, Spans, Unit, as_span
-from pipelines.records import Commit, State, read_catalogue
+from pipelines.records import Commit, State, read_catalogue, spans_of
 
 FAILED_STAGE = "rephrase"  # whatever a request came to nothing of
-FAILED_REASONS = frozenset({"error", "crash", "deadline", "unreadable_file"})  # in any stage
-WHOLE_FILE = "unreadable_file"  # one row stands for all that was not read
+FAILED_REASONS = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
 
 
 def failures(counts: Counts) -> int:
@@ -87,13 +88,13 @@ def _without_rows(ledger: Ledger, state: State) -> State:
 
 
 def _place(commit: Commit, row: dict) -> tuple[str, Span, Unit | None]:
-    """Give the split of a failed row, its place, and the unit; a document has none, all that comes of it is wanted."""
-    position, chunk = row["position"], row["chunk_index"]
-    unit = Unit(position, chunk, row["id"]) if chunk is not None else None
+    """Give the split of a failed row, its place, and the unit; a rejected document has none: all that comes of it is wanted."""
+    position = row["position"]
+    unit = Unit(position, row["chunk_index"] or 0, row["id"]) if row["style"] else None
     span = unit.span if unit else ((position, 0), (position + 1, 0))
     for split, spans in commit.spans.items():
         whole = Spans(map(as_span, spans))
-        if split.startswith(f"{row['source_file']}:") and whole.outside(span) != [span]:
+        if file_of(split) == row["source_file"] and whole.outside(span) != [span]:
             return split, span, unit
     raise ValueError(f"row {row['id']} lies outside of what its commit settled")
 
@@ -105,18 +106,23 @@ def _counts(rows: list[dict]) -> Counts:
         reasons = rejected.setdefault(row["style"] or "document", {})
         reason = f"{row['stage']}/{row['reason']}"
         reasons[reason] = reasons.get(reason, 0) + 1
-    begun = {(row["source_file"], row["position"]) for row in rows if not row["chunk_index"]}
+    begun = {(row["source_file"], row["position"]) for row in rows if begins_document(row)}
     return {"rejected": rejected, "documents": len(begun)}
+
+
+def begins_document(row: dict) -> bool:
+    """Whether a document is counted by this row, see pipelines.counts."""
+    return row["style"] != ORIGINAL and not row["chunk_index"]
 
 
 def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
     """Name the files that could not be read."""
     found: set[str] = set()
     for commit in commits:
-        if any(reason.endswith(f"/{WHOLE_FILE}") for reason in commit.counts["rejected"].get("document", {})):
+        if any(reason.endswith(f"/{UNREADABLE}") for reason in commit.counts["rejected"].get("document", {})):
             (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
             rows = pq.read_table(ledger.place.open(part.name), columns=["reason", "source_file"]).to_pylist()
-            found |= {row["source_file"] for row in rows if row["reason"] == WHOLE_FILE}
+            found |= {row["source_file"] for row in rows if row["reason"] == UNREADABLE}
     return found
 
 
@@ -144,15 +150,16 @@ def _names(commit: Commit) -> set[str]:
 
 def _splits(commit: Commit) -> set[str]:
     """Name the files whose splits a commit settles, or parts of them."""
-    return {split.rpartition(":")[0] for split in commit.spans}
+    return {file_of(split) for split in commit.spans}
+
+
+def file_of(split: str) -> str:
+    """Give the name of the file that a split is of."""
+    return split.rpartition(":")[0]
 
 
 def _union(commits: Iterable[Commit]) -> dict[str, Spans]:
-    spans: dict[str, list[Span]] = {}
-    for commit in commits:
-        for split, own in commit.spans.items():
-            spans.setdefault(split, []).extend(map(as_span, own))
-    return {split: Spans(own) for split, own in spans.items()}
+    return {split: Spans(spans) for split, spans in spans_of(commits).items()}
 
 
 def _meets(commit: Commit, taken: dict[str, Spans]) -> bool:

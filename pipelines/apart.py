@@ -14,14 +14,16 @@ STARTS = 3  # of a process apart, before something else must be wrong
 def outlive(work: Work, batch: Any, deadline_s: float) -> Any:
     """Do the work in another process, and reject the rows of which it dies, hangs or raises.
 
-    Parts of the batch get a share of the deadline, so that a row that hangs is found in about twice the deadline.
+    Parts of the batch get a share of the deadline, so that a row that hangs is found in about twice the deadline; the last try
+    of a row alone gets the whole of it.
     """
     apart = Apart(work)
     whole = max(len(batch), 1)
 
     def survivors(part: Any, tries: int = 1) -> Any:
         try:
-            return apart.do(part, max(min(deadline_s, LEAST_SECONDS), deadline_s / 4 * len(part) / whole))
+            share = 1 if tries == TRIES_ALONE else len(part) / whole / 4
+            return apart.do(part, max(min(deadline_s, LEAST_SECONDS), deadline_s * share))
         except Death as death:
             halves = work.halves(part)
             if len(halves) > 1:

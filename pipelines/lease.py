@@ -21,7 +21,7 @@ import psutil
 
 from operators.errors import BadRequest, StorageFailure
 from operators.storage.filesystem import Place, storage_errors
-from pipelines.ledger import Ledger, Lost, Tenure
+from pipelines.ledger import Ledger, Tenure, sweep
 from pipelines.records import Owner, Records, beats_file, dumps
 
 BEAT_S = 5.0
@@ -70,11 +70,12 @@ def at_work(place: Place, records: Records) -> bool | None:
 class Keeper:
     """Keeps an artifact ours while a run goes on: beats, folds commits, and stops the run when it has a successor.
 
-    A beat that fails is only late: the storage may come back, and what is committed meanwhile is safe either way.
+    A beat that fails is only late: the storage may come back, and what is committed meanwhile is safe either way. Raises Lost
+    at the end where the run was stopped for a successor.
     """
 
     def __init__(self, tenure: Tenure):
-        self.tenure, self.lost = tenure, False
+        self.tenure, self.trouble, self.swept = tenure, None, False
         self._beats, self._stopped = 0, threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -83,26 +84,34 @@ class Keeper:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def sweep(self) -> list[str]:
+        """Remove what belongs to no commit, and have it known that this is done."""
+        removed = sweep(self.tenure)
+        self.swept = True
+        return removed
+
+    def __exit__(self, kind, error, traceback) -> None:
         self._stopped.set()
         self._thread.join(PATIENCE_S)
-        if not self.lost and not self._thread.is_alive():  # else it waits for a storage that does not answer
+        if self.trouble is not None:
+            raise self.trouble from error
+        if not self._thread.is_alive():  # else it waits for a storage that does not answer
             with suppress(StorageFailure, *storage_errors()):
-                release(self.tenure.ledger)
+                release(self.tenure.ledger, self.swept)
 
     def _keep(self) -> None:
         while not self._stopped.wait(BEAT_S):
             try:
                 if not self.tenure.ledger.current():
-                    raise Lost
+                    raise self.tenure.ledger.lost()
                 self._beat()
                 self.tenure.fold()
-            except Lost:
-                self.lost = True
-                os.kill(os.getpid(), signal.SIGINT)  # the main thread is deep in Ray; nothing else reaches it there
-                return
             except (StorageFailure, *storage_errors()):
                 continue
+            except Exception as error:  # without beats another run would take this one for dead
+                self.trouble = error
+                os.kill(os.getpid(), signal.SIGINT)  # the main thread is deep in Ray; nothing else reaches it there
+                return
 
     def _beat(self) -> None:
         self._beats += 1
@@ -110,9 +119,14 @@ class Keeper:
         self.tenure.ledger.place.publish(beats_file(self.tenure.ledger.number), dumps(beat))
 
 
-def release(ledger: Ledger) -> None:
-    """Say that nobody is at work any more."""
-    ledger.place.publish(beats_file(ledger.number), dumps({"released": True}))
+def release(ledger: Ledger, swept: bool) -> None:
+    """Say that nobody is at work any more, and whether what belongs to no commit is removed."""
+    ledger.place.publish(beats_file(ledger.number), dumps({"released": True, "swept": swept}))
+
+
+def swept(place: Place, records: Records) -> bool:
+    """Tell whether the last run has removed what belongs to no commit."""
+    return _beat(place, records.number).get("swept", False)
 
 
 def _beat(place: Place, number: int) -> dict:
@@ -132,7 +146,8 @@ def _busy(place: Place, owner: Owner) -> BadRequest:
 def _lives(owner: Owner) -> bool:
     """Tell whether a process of this very system is still the one that it was."""
     try:
-        return abs(psutil.Process(owner.pid).create_time() - owner.started) < 1
+        process = psutil.Process(owner.pid)
+        return abs(process.create_time() - owner.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -22,9 +22,9 @@ import zstandard
 
 from operators.storage.filesystem import Place
 from pipelines.agreement import agree
+from pipelines.exits import RunFailed
 from pipelines.records import (
     CATALOGUE,
-    EPOCHS,
     FOLDERS,
     PART,
     RECORDS,
@@ -38,6 +38,7 @@ from pipelines.records import (
     commits_folder,
     dumps,
     epoch_file,
+    epoch_files,
     epoch_of,
     head_file,
     latest_epoch,
@@ -50,7 +51,7 @@ FOLD_AT = 256  # commits
 LONGEST_REST_S = 0.5
 
 
-class Lost(RuntimeError):
+class Lost(RunFailed):
     """Another run owns the artifact now, so nothing may be written any more."""
 
 
@@ -129,10 +130,10 @@ def claim(
     try:
         agreed = agree(place, _ballots(number), owner.id, mine.decode(), rest or _rest).encode()
     except FileNotFoundError:  # the ballots were tidied away: this epoch is long past
-        raise Lost(f"another run has begun on {place.url}") from None
+        raise _beaten(place) from None
     place.publish(epoch_file(number), agreed)
     if agreed != mine or latest_epoch(place) != number:
-        raise Lost(f"another run has begun on {place.url}")
+        raise _beaten(place)
     return Tenure(ledger, replace(state, folded={}))
 
 
@@ -181,7 +182,7 @@ def tidy(tenure: Tenure) -> None:
     for name in place.names(CATALOGUE):
         if epoch_of(name) <= now and name not in tenure.state.catalogue:
             place.remove(name)
-    for epoch_name in place.names(EPOCHS):
+    for epoch_name in epoch_files(place):
         if (number := epoch_of(epoch_name)) < now:
             old = [*place.names(commits_folder(number)), *place.names(_ballots(number))]
             for name in [*old, head_file(number), beats_file(number), epoch_name]:
@@ -191,16 +192,23 @@ def tidy(tenure: Tenure) -> None:
 def sweep(tenure: Tenure) -> list[str]:
     """Remove the parts that no commit names (a run died between publishing them and their commit), and give their names.
 
-    Raises Lost where the epoch does not count any more.
+    To be called after a fold, which sees that the state has all that a successor may count.
     """
     place = tenure.ledger.place
     with tenure.ledger.missing_means_lost():
         known = {part.name for name in tenure.state.catalogue for c in read_catalogue(place, name) for part in c.parts}
     there = [name for folder in FOLDERS for name in place.names(folder)]
     orphans = [n for n in there if PART.fullmatch(n) and n not in known and epoch_of(n) <= tenure.ledger.number]
+    orphans += [name for folder in FOLDERS for name in place.leftovers(folder)]
     for name in orphans:
         place.remove(name)
     return orphans
+
+
+def _beaten(place: Place) -> Lost:
+    return Lost(
+        f"another run has begun on {place.url} at the same moment. If none is at work, the same command goes on."
+    )
 
 
 def _ballots(number: int) -> str:

@@ -5,6 +5,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 
 SETTLED_REMEMBERED = 50_000  # keys of orders, about 100 bytes each; an engine asks at least twice a minute
 LONGEST_POLL_S = 10.0
@@ -46,7 +47,11 @@ class Notes:
         """Take down that this work is over, however it went. `answered`: an engine did some of it, so engines work."""
         self.begun.pop(key, None)
         if answered:
-            self.deaths = 0
+            self.answered()
+
+    def answered(self) -> None:
+        """Take down that engines work: one has answered, or a request was found that none outlives."""
+        self.deaths = 0
 
     def settle(self, keys: Iterable[str]) -> None:
         """Take down which orders are committed."""
@@ -69,7 +74,7 @@ class Notes:
             await self._wait_for_news()
         missed = self.settled_ever - cursor[1]
         now = (self.instance, self.settled_ever)
-        return now, None if missed > len(self.recent) else list(self.recent)[len(self.recent) - missed :]
+        return now, None if missed > len(self.recent) else list(islice(reversed(self.recent), missed))[::-1]
 
     async def _wait_for_news(self) -> None:
         self.news = self.news or asyncio.Event()

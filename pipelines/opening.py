@@ -48,7 +48,7 @@ def find(
     if records is None:
         _refuse_to_overwrite(place)
         return place, None
-    if not records.now().done:  # nothing is settled: a mistake binds nobody
+    if not any(done.spans for done in records.now().done.values()):  # nothing is settled: a mistake binds nobody
         return place, records
     changed, moved = _changed(records.run, run), _moved(records.run, run)
     if not changed and not moved:
@@ -102,6 +102,8 @@ def _require_same_cuts(place: Place, changed: dict[str, tuple], moved: list[str]
 
 def _fork(place: Place, records: Records, beside: Place, run: dict) -> None:
     """Copy what is settled into another place. Its first epoch is begun last, so that a copy that died counts for nothing."""
+    if records.now().redo:
+        raise BadRequest(f"units of {place.url} are to be done again: let its own command end before you fork it.")
     ledger = next_ledger(beside, None)
     commits = records.commits(place)
     catalogue = []
@@ -111,7 +113,7 @@ def _fork(place: Place, records: Records, beside: Place, run: dict) -> None:
         catalogue.append(publish_catalogue(ledger, copies))
     state = replace(records.now(), catalogue=catalogue)
     claim(beside, None, state, myself(), run | {"forked_from": {"place": place.url, "run": records.run}})
-    release(ledger)
+    release(ledger, swept=False)
 
 
 def _copied(place: Place, beside: Place, commit: Commit) -> Commit:

@@ -104,6 +104,9 @@ class Report:
     def engine_started(self) -> None:
         self.board.engine_started.remote()
 
+    def answered(self) -> None:
+        self.board.answered.remote()
+
     def add(self, counts: Counts) -> None:
         self.board.add.remote(counts)
 
@@ -126,7 +129,6 @@ class Report:
 class Pace:
     """Turns counts read at intervals into rates and an estimate of the time left."""
 
-    resumed: int = 0  # requests settled by earlier runs
     began: float = field(default_factory=time.monotonic)
     marks: list[tuple[float, int, int, int]] = field(default_factory=list)
 
@@ -140,7 +142,7 @@ class Pace:
         rate = (requests - first[1]) / seconds
         total = _expected(read)
         fields = [
-            f"{requests + self.resumed:,}" + (f" of ~{total + self.resumed:,.0f}" if total else "") + " requests",
+            f"{requests:,}" + (f" of ~{total:,.0f}" if total else "") + " requests",
             f"{engine['in_flight']:,} in flight" if "in_flight" in engine else "engines are starting",
             f"tokens/s {(tokens_in - first[2]) / seconds:,.0f} in {(tokens_out - first[3]) / seconds:,.0f} out",
             f"rows {done.get('kept', 0):,} kept {done.get('rejected', 0):,} rejected",
@@ -164,8 +166,8 @@ def _clock(seconds: float) -> str:
 class Watch:
     """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts."""
 
-    def __init__(self, read, resumed: int = 0, stream=None):
-        self.read, self.pace = read, Pace(resumed)
+    def __init__(self, read, stream=None):
+        self.read, self.pace = read, Pace()
         self.stream = stream or sys.stderr
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from operators.chunk import Chunk, ChunkConfig
 from operators.fan_out import FanOut
-from operators.storage.base import END, CorruptFile, InputConfig, InputFile, Piece, Row, Split
+from operators.storage.base import END, UNREADABLE, CorruptFile, InputConfig, InputFile, Piece, Row, Split
 from operators.storage.filesystem import StorageConfig
 from operators.storage.reading import STAGE, read_documents
 from operators.table import DOCUMENTS, rewrites
 from operators.tokenizer import approximate_tokenizer, load_tokenizer
 from pipelines.isolation import Isolation
-from pipelines.order import REQUESTS, START, Order, Spans, Unit, as_span, wanted, within
+from pipelines.order import REQUESTS, START, Order, Spans, Unit, as_span, shared_out, wanted
 from pipelines.records import State
 from pipelines.sparing import TableWork
 
@@ -98,7 +98,7 @@ class ReadOrders:
         begin = START
 
         def rows_of(row: Callable[[Any], Row], payloads: list) -> list[Row]:
-            return self.isolation.apply([Records(row)], payloads, deaths)
+            return self.isolation.apply([Decoding(row)], payloads, deaths)
 
         with closing(read_documents(split, self.input, self.storage, skip, piece_bytes, rows_of)) as pieces:
             while begin < END:
@@ -114,12 +114,12 @@ class ReadOrders:
         if self.input.on_error == "fail":
             raise CorruptFile(f"{file.url} cannot be read: {detail}. input.on_error=reject goes on without it.")
         place = {"document_id": file.name, "source_file": file.name, "position": begin}
-        row = dict.fromkeys(DOCUMENTS.names) | place | {"stage": STAGE, "reason": "unreadable_file", "detail": detail}
+        row = dict.fromkeys(DOCUMENTS.names) | place | {"stage": STAGE, "reason": UNREADABLE, "detail": detail}
         return Piece(begin, END, pa.Table.from_pylist([row], DOCUMENTS))
 
 
 @dataclass(frozen=True)
-class Records:
+class Decoding:
     """The format's part of reading, as the work of a stage: from payloads of records to their rows."""
 
     row: Callable[[Any], Row]
@@ -165,8 +165,9 @@ def _repeated(ids: list[str], seen: set[int]) -> int:
 
 def _rest(order: Order, done: Spans, redo: list[Unit]) -> Iterator[Order]:
     """Give what is left to do of an order, each stretch of it as an order of its own."""
-    for span in done.outside(order.span):
-        rows = order.rows if span == order.span else order.rows.filter(pa.array(within(span, order.rows)))
+    stretches = done.outside(order.span)
+    tables = [order.rows] if stretches == [order.span] else shared_out(order.rows, stretches)
+    for span, rows in zip(stretches, tables, strict=True):
         yield Order(order.split, span, rows.filter(pa.array(wanted(rows, redo))) if redo else rows)
 
 

@@ -13,7 +13,7 @@ listing shows what was written before it, as local disks, S3 and its kind do.
 import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
@@ -85,11 +85,8 @@ class State:
 
     def with_commits(self, commits: Collection[Commit]) -> "State":
         """Give the state after some more commits; the catalogue stays as it is."""
-        settled: dict[str, list[Span]] = {}
-        for commit in commits:
-            for split, spans in commit.spans.items():
-                settled.setdefault(split, []).extend(spans)
-        new = {s: Spans([*self.done.get(s, Spans()).spans, *map(as_span, spans)]) for s, spans in settled.items()}
+        settled = spans_of(commits)
+        new = {s: Spans([*self.done.get(s, Spans()).spans, *spans]) for s, spans in settled.items()}
         done = self.done | new
         redo = {
             split: [unit for unit in units if done.get(split, Spans()).outside(unit.span)]
@@ -152,6 +149,15 @@ class Records:
         yield from self.tail.values()
 
 
+def spans_of(commits: Iterable[Commit]) -> dict[str, list[Span]]:
+    """Gather what some commits settle, by split."""
+    settled: dict[str, list[Span]] = {}
+    for commit in commits:
+        for split, spans in commit.spans.items():
+            settled.setdefault(split, []).extend(map(as_span, spans))
+    return settled
+
+
 def read_records(place: Place) -> Records | None:
     """Read the records as they stand; None where there are none yet. Another run may be writing: what is read fits together."""
     while number := latest_epoch(place):
@@ -169,7 +175,12 @@ def read_records(place: Place) -> Records | None:
 
 def latest_epoch(place: Place) -> int:
     """Give the number of the epoch that counts; 0 where none has begun."""
-    return max(map(epoch_of, place.names(EPOCHS)), default=0)
+    return max(map(epoch_of, epoch_files(place)), default=0)
+
+
+def epoch_files(place: Place) -> list[str]:
+    """Name the files of the epochs; what else may lie there is not ours."""
+    return [name for name in place.names(EPOCHS) if re.fullmatch(r"\d{8}\.json", name.rpartition("/")[2])]
 
 
 def data_parts(place: Place) -> set[str] | None:

@@ -69,8 +69,10 @@ class RephraseJob(RephraseConfig):
     @property
     def orders_per_part(self) -> int:
         """Orders that are committed together: few enough that an engine never waits for its own orders to be committed."""
+        if self.whole_documents:  # of any size
+            return 1
         requests = min(self.output.rows_per_part, self.commit.max_uncommitted_requests // 4)
-        return max(1, requests // self.requests_per_order)
+        return max(1, requests // (self.requests_per_order + len(self.styles)))
 
 
 # The settings that decide where the units of work begin and end.

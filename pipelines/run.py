@@ -14,13 +14,13 @@ from operators.storage.listing import split_input
 from pipelines.amend import failures, without_failures
 from pipelines.config import identity, resolved
 from pipelines.exits import Interrupted, RunFailed
-from pipelines.lease import Keeper, myself, require_free
-from pipelines.ledger import Lost, claim, folded, next_ledger, sweep, tidy
+from pipelines.lease import Keeper, myself, require_free, swept
+from pipelines.ledger import claim, folded, next_ledger, tidy
 from pipelines.opening import CARD, Otherwise, find
 from pipelines.preflight import Checked, check
 from pipelines.progress import Report, Watch, start_board
 from pipelines.reading import split_rows
-from pipelines.records import RECORDS, Records, State, read_records
+from pipelines.records import RECORDS, Records, State
 from pipelines.rephrase import CUTS, STAGES, RephraseJob, load_stages, rephrase
 from pipelines.summary import card, show, speed
 
@@ -40,10 +40,10 @@ def run_rephrase(
     place, records = find(checked.place, run, otherwise, CUTS, say)
     if records:
         require_free(place, records, say)
-        records = read_records(place)  # once more: another run may have gone on until its end
-        run["input"] = records.run["input"] | run["input"] if records.state.done else run["input"]
+        _, records = find(place, run, Otherwise.REFUSE, CUTS, say)  # once more: another run may have gone on meanwhile
     state = records.now() if records else State()
-    if split_rows(splits, state, job.input.limit) or (retry_failed and failures(state.counts)):
+    left = split_rows(splits, state, job.input.limit) or (retry_failed and failures(state.counts))
+    if left or not (records and swept(place, records)):
         state = _go_on(job, place, records, run, splits, retry_failed, say)
     else:
         say(f"{place.url} is complete: nothing is left to do.")
@@ -72,15 +72,16 @@ def _go_on(
     state = folded(ledger, records.state, records.tail) if records else State()
     if retry_failed:
         state = without_failures(ledger, state, job.whole_documents)
-    with _lost_explained(), Keeper(claim(place, records, state, myself(), run)) as keeper:
+    with Keeper(claim(place, records, state, myself(), run)) as keeper:
         tenure = keeper.tenure
         place.publish(RUN, json.dumps(run, indent=1).encode())
         tidy(tenure)
-        _stream(job, keeper, split_rows(splits, tenure.state, job.input.limit), say)
+        if work := split_rows(splits, tenure.state, job.input.limit):
+            _stream(job, keeper, work, say)
         tenure.fold(at_least=1)
         if left := split_rows(splits, tenure.state, job.input.limit):
             raise RunFailed(f"{len(left)} parts of the input are not settled. The same command goes on with them.")
-        sweep(tenure)
+        keeper.sweep()
         _describe_artifact(place, tenure.state, anew=True)
         return tenure.state
 
@@ -91,7 +92,7 @@ def _stream(job: RephraseJob, keeper: Keeper, work: list[dict], say) -> None:
     if settled.get("kept"):
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
     # In this order: Ray sets signal handlers of its own.
-    with session(job.cluster), _resumable(ledger.place.url, keeper):
+    with session(job.cluster), _resumable(ledger.place.url):
         import ray
 
         from cluster.workers import warm
@@ -121,28 +122,15 @@ def _describe_artifact(place: Place, state: State, anew: bool) -> None:
 
 
 @contextmanager
-def _resumable(place: str, keeper: Keeper) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into Interrupted, and the loss of the artifact to another run into Lost."""
+def _resumable(place: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into Interrupted."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt as error:
-        if keeper.lost:
-            raise Lost(
-                f"another run has taken over {place}, so this one ended. What it had committed stays."
-            ) from error
         raise Interrupted(f"stopped. What is finished is in {place}; the same command resumes.") from error
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-@contextmanager
-def _lost_explained() -> Iterator[None]:
-    """Turn the loss of the artifact to another run into RunFailed."""
-    try:
-        yield
-    except Lost as error:
-        raise RunFailed(str(error)) from error
 
 
 @contextmanager

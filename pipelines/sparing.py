@@ -17,6 +17,7 @@ from pipelines.notes import StageFailure
 NO_ROWS_FAULT = (BadRequest, EngineFailure, StorageFailure, CorruptFile, ExtractorFailure, StageFailure, ImportError)
 MOST_DETAIL = 500  # characters
 MANY = 20  # rows, from which on all of them at fault means none
+BLAMED: dict[str, int] = {}  # rows at fault since the last good one, by stage, in this process
 
 
 class Work(Protocol):
@@ -72,13 +73,16 @@ class TableWork:
 
 
 def spare(work: Work, batch: Any) -> Any:
-    """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many."""
+    """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many in a row."""
     blamed: list[tuple[int, str]] = []
     result = _spared(work, batch, blamed)
-    if sum(rows for rows, _ in blamed) == len(batch) >= MANY:
+    rows = sum(rows for rows, _ in blamed)
+    if len(batch):
+        BLAMED[work.stage] = BLAMED.get(work.stage, 0) + rows if rows == len(batch) else 0
+    if rows and BLAMED[work.stage] >= MANY:
         raise StageFailure(
-            f"the stage {work.stage!r} raised on each of {len(batch)} rows, so no row is to blame: {blamed[0][1]}. Nothing of "
-            "them is committed; once that is mended, the same command goes on."
+            f"the stage {work.stage!r} raised on each of {BLAMED[work.stage]} rows, so no row is to blame: {blamed[0][1]}. "
+            "Once that is mended, the same command goes on; --retry failed does again what was rejected for it."
         )
     return result
 

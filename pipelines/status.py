@@ -1,7 +1,8 @@
 """How far an artifact is, as its records say: nothing but these is read."""
 
+from operators.storage.compression import packing
 from operators.storage.filesystem import Place
-from pipelines.amend import failures
+from pipelines.amend import failures, file_of
 from pipelines.lease import at_work
 from pipelines.order import Spans
 from pipelines.records import Records, State
@@ -37,6 +38,8 @@ def _progress(records: Records, state: State) -> str:
 def _settled_bytes(split: str, done: Spans) -> int:
     """Count the bytes of a split that are settled for certain: a place is a byte in most formats, in parquet a row."""
     first, last = _range(split)
+    if packing(file_of(split)) and not done.complete:  # its places are bytes of what it unpacks to
+        return 0
     return sum(max(0, min(end, last) - max(begin, first)) for (begin, _), (end, _) in done.spans)
 
 

@@ -49,7 +49,8 @@ class Ids:
 
 def ids_of(part: BinaryIO) -> list[str]:
     """Read the ids of a part."""
-    return pq.read_table(part, columns=["id"])["id"].to_pylist()
+    # Without Arrow's own threads: what is still among them when Python ends makes it abort now and then.
+    return pq.ParquetFile(part, pre_buffer=False).read(columns=["id"], use_threads=False)["id"].to_pylist()
 
 
 def _hashes(ids: list[str]) -> np.ndarray:

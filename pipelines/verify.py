@@ -14,13 +14,14 @@ from operators.errors import BadRequest
 from operators.storage.filesystem import READS_AT_ONCE, Place
 from pipelines.amend import failures, without_parts
 from pipelines.exits import RunFailed
-from pipelines.lease import Keeper, myself, require_free
-from pipelines.ledger import claim, folded, next_ledger, sweep, tidy
-from pipelines.order import Spans, as_span
-from pipelines.records import FOLDERS, PART, Commit, Part, Records, read_records
+from pipelines.lease import Keeper, at_work, myself, require_free
+from pipelines.ledger import claim, folded, next_ledger, tidy
+from pipelines.order import Spans
+from pipelines.records import FOLDERS, PART, Commit, Part, Records, read_records, spans_of
 from pipelines.uniqueness import Ids, ids_of
 
 COMMITS_AT_ONCE = 256
+READINGS = 3  # of records that change meanwhile
 NAMED = 10  # of many things that are wrong, in the report
 
 
@@ -56,6 +57,11 @@ class Findings:
 
 def run_verify(place: Place, repair: bool, say=print) -> None:
     """Verify an artifact, and repair it if that is asked for. Raises RunFailed where it is not whole in the end."""
+    records = require_records(place)
+    if repair:
+        require_free(place, records, say)
+    elif at_work(place, records) is not False:
+        say("note: a run is at work here. What it is writing just now may be told as belonging to no commit")
     findings = verify(place)
     for line in findings.lines():
         say(line)
@@ -69,18 +75,25 @@ def run_verify(place: Place, repair: bool, say=print) -> None:
 
 def verify(place: Place) -> Findings:
     """Look at everything that the records of an artifact name. Raises BadRequest if it is none."""
-    records = require_records(place)
+    for _ in range(READINGS):
+        try:
+            return _look_through(place, require_records(place))
+        except FileNotFoundError:  # a run has begun meanwhile, and taken away records that it has replaced
+            continue
+    raise RunFailed(f"the records of {place.url} name files that are not there, or change too fast: is a run at work?")
+
+
+def _look_through(place: Place, records: Records) -> Findings:
     findings = Findings()
-    settled: dict[str, list] = {}
+    settled: dict[str, Spans] = {}
     parts: list[str] = []
     ids = Ids(sum(part.rows for commit in records.commits(place) for part in commit.parts))
     commits = records.commits(place)
     while some := list(islice(commits, COMMITS_AT_ONCE)):
         parts += _look_at(place, some, ids, findings)
-        for commit in some:
-            for split, spans in commit.spans.items():
-                settled.setdefault(split, []).extend(map(as_span, spans))
-    _compare_with_state(records, {split: Spans(spans) for split, spans in settled.items()}, findings)
+        for split, spans in spans_of(some).items():
+            settled[split] = Spans([*settled.get(split, Spans()).spans, *spans])
+    _compare_with_state(records, settled, findings)
     findings.twice = ids.twice(place, [part for part in parts if part not in findings.damaged])
     findings.orphans = orphans(place, parts)
     return findings
@@ -110,9 +123,8 @@ def mend(place: Place, findings: Findings, say) -> None:
     state = without_parts(ledger, folded(ledger, records.state, records.tail), harmed)
     with Keeper(claim(place, records, state, myself(), records.run)) as keeper:
         tidy(keeper.tenure)
-        for name in {*sweep(keeper.tenure), *findings.orphans}:
-            place.remove(name)
-    say(f"repaired: {len(harmed):,} parts taken back, {len(findings.orphans):,} files removed.")
+        swept = keeper.sweep()
+    say(f"repaired: {len(harmed):,} parts taken back, {len(swept):,} files removed.")
 
 
 def _look_at(place: Place, commits: list[Commit], ids: Ids, findings: Findings) -> list[str]:
@@ -175,7 +187,8 @@ def _parts_with(place: Place, records: Records, ids: set[str]) -> Iterator[str]:
 def orphans(place: Place, known: Iterable[str]) -> list[str]:
     """Name the files among the parts that belong to no commit, those that died half-written too."""
     there = [name for folder in FOLDERS for name in place.names(folder)]
-    return sorted({name for name in there if PART.fullmatch(name)} - set(known))
+    halves = [name for folder in FOLDERS for name in place.leftovers(folder)]
+    return sorted({name for name in there if PART.fullmatch(name)} - set(known)) + halves
 
 
 def _named(what: str, items: list[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from operators.errors import BadRequest
 from operators.settings import setting
 
 END = 2**63 - 1  # where the last piece of every split ends
+UNREADABLE = "unreadable_file"  # the reason of a row that stands for all that could not be read of a file
 PIECE_BYTES = 64 * 1024
 MAX_RECORD = 256 * 2**20  # bytes; a bigger record is rejected as `too_large`, so that memory stays bounded
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from operators.errors import BadRequest, StorageRefusal
@@ -169,6 +170,12 @@ class Place:
         files = (entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == "file")
         # Without a name is the mark that some tools put on S3 for an empty folder.
         return sorted(f"{folder}/{name}".lstrip("/") for name in files if name and not name.startswith("."))
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Name the files of a folder that were being written when their writer was killed. Only disks have them."""
+        path = local_path(self.url)
+        there = Path(path, folder).glob(".*.tmp") if path else ()
+        return sorted(f"{folder}/{file.name}" for file in there)
 
     def exists(self, name: str) -> bool:
         with self._refusals_told(name):

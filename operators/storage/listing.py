@@ -35,6 +35,7 @@ def list_input(config: InputConfig, storage: StorageConfig) -> list[InputFile]:
         for name, url, state in _find(path, config.format, storage):
             found.setdefault(url, (name, state))
     names = _unique({url: _printable(name) for url, (name, _) in found.items()})
+    _require_unique(names)
     files = [
         InputFile(names[url], url, state.bytes, config.format or guess(url), state.version)
         for url, (_, state) in found.items()
@@ -164,6 +165,11 @@ def _readable(path: str, names: list[str], format: str | None) -> list[str]:
     return readable
 
 
+def _require_unique(names: dict[str, str]) -> None:
+    if twice := [name for name, times in Counter(names.values()).items() if times > 1]:
+        raise BadRequest(f"two input files have the name {twice[0]}, which tells their rows apart. Rename one of them.")
+
+
 def _unique(names: dict[str, str]) -> dict[str, str]:
     """Return names by address; where two inputs share one, all are named from the folder that holds all of them."""
     if len(set(names.values())) == len(names):
@@ -175,4 +181,4 @@ def _unique(names: dict[str, str]) -> dict[str, str]:
 
 def _printable(name: str) -> str:
     """Return a file's name as text, whatever bytes it has on the disk."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -12,6 +12,7 @@ from operators.errors import BadRequest
 from operators.storage.base import (
     END,
     PIECE_BYTES,
+    UNREADABLE,
     CorruptFile,
     Damage,
     Format,
@@ -32,7 +33,7 @@ ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones
 SAMPLED_FILES = 32
 
 # What is the one file's fault, definitely. What speaks of credentials, clock or bucket is a StorageRefusal (storage/s3.py).
-UNREADABLE = (FileNotFoundError, PermissionError)
+THE_FILES_FAULT = (FileNotFoundError, PermissionError)
 
 
 def check_input(files: list[InputFile], config: InputConfig, storage: StorageConfig) -> None:
@@ -43,7 +44,7 @@ def check_input(files: list[InputFile], config: InputConfig, storage: StorageCon
             with open_reading(file.url, storage) as handle:
                 if FORMATS[file.format](Split(file, 0, max(file.bytes, 1)), config).check(handle):
                     return
-        except UNREADABLE:
+        except THE_FILES_FAULT:
             continue
         except WrongFormat as error:
             wrong = wrong or f"{file.url}, read as {file.format}, {error}"
@@ -86,8 +87,8 @@ def read_documents(
 def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[Record]:
     try:
         handle = open_reading(split.file.url, storage, version=split.file.version)
-    except UNREADABLE as error:  # told for each split: the file may have gone after others of it were read
-        yield Record(split.begin, 0, Damage("unreadable_file", str(error)))
+    except THE_FILES_FAULT as error:  # told for each split: the file may have gone after others of it were read
+        yield Record(split.begin, 0, Damage(UNREADABLE, str(error)))
         return
     with handle:
         yield from reader.records(handle)

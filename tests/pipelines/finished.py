@@ -55,5 +55,5 @@ def artifact(place: Place) -> Tenure:
         write_orders(tenure.ledger, f"w-{number}", [piece])
     tenure.fold(at_least=1)
     sweep(tenure)
-    release(tenure.ledger)
+    release(tenure.ledger, swept=True)
     return tenure

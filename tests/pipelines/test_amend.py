@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -6,11 +7,11 @@ from operators.storage.filesystem import Place, StorageConfig
 from pipelines.amend import failures, without_failures, without_parts
 from pipelines.lease import myself
 from pipelines.ledger import claim, folded, next_ledger, sweep
-from pipelines.order import Order, Unit
-from pipelines.records import read_records
+from pipelines.order import WHOLE, Order, Unit, shared_out, wanted
+from pipelines.records import State, read_records
 from pipelines.verify import verify
 from pipelines.writer import write_orders
-from tests.pipelines.finished import RUN, SPLITS, artifact, order, row, rows_of
+from tests.pipelines.finished import FAILED, RUN, SPLITS, artifact, order, row, rows_of
 from tests.rows import completed
 
 
@@ -21,11 +22,11 @@ def place(tmp_path):
     return place
 
 
-def amended(place, change):
+def amended(place, change, run=RUN):
     """Begin an epoch whose state is changed."""
     records = read_records(place)
     ledger = next_ledger(place, records)
-    return claim(place, records, change(ledger, folded(ledger, records.state, records.tail)), myself(), RUN)
+    return claim(place, records, change(ledger, folded(ledger, records.state, records.tail)), myself(), run)
 
 
 def again() -> Order:
@@ -89,3 +90,47 @@ def test_units_that_were_done_again_in_the_place_of_a_damaged_part_go_with_it(pl
     write.fold(at_least=1)
     sweep(write)
     assert verify(place).whole
+
+
+def broken_artifact(place, *rows: dict):
+    """An artifact of one document, some rows of which failed."""
+    run = RUN | {"splits": SPLITS[:1]}
+    tenure = claim(place, None, State(), myself(), run)
+    write_orders(tenure.ledger, "w-0", [order(SPLITS[0], 0, END, list(rows))])
+    return amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False), run)
+
+
+@pytest.mark.parametrize("failing", [["original"], ["original", "qa"], ["original", "qa", "easy"], ["easy"]])
+def test_of_a_document_each_row_that_failed_is_done_again_and_no_other(tmp_path, failing):
+    place = Place(str(tmp_path), StorageConfig())
+    failed = {"stage": "mix", "reason": "crash"}
+    rows = [
+        row(SPLITS[0], 0, style, None if style == "original" else 0, **(failed if style in failing else {}))
+        for style in ("original", "qa", "easy")
+    ]
+    tenure = broken_artifact(place, *rows)
+    stretches = tenure.state.done[SPLITS[0]].outside(WHOLE)
+    assert stretches == [((0, 0), (0, 1))]
+    (again,) = shared_out(completed(*rows), stretches)
+    again = again.filter(pa.array(wanted(again, tenure.state.redo[SPLITS[0]])))
+    assert again["style"].to_pylist() == failing
+    fresh = completed(*(one for one in rows_of(SPLITS[0], 0) if one["style"] in failing))
+    write_orders(tenure.ledger, "r-0", [Order(SPLITS[0], stretches[0], fresh)])
+    tenure.fold(at_least=1)
+    sweep(tenure)
+    assert verify(place).whole and tenure.state.counts["documents"] == 1
+    assert ids(place, "data") == sorted(one["id"] for one in rows_of(SPLITS[0], 0))
+
+
+def test_a_file_with_a_colon_in_its_name_is_not_taken_for_another(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    other, split = "a.txt:b.txt:0-10", "a.txt:0-10"
+    run = RUN | {"splits": [other, split]}
+    tenure = claim(place, None, State(), myself(), run)
+    orders = [
+        order(other, 0, END, [row(other, 0, "qa")]),
+        order(split, 0, END, [row(split, 0, "qa", **FAILED) | {"id": "failed"}]),
+    ]
+    write_orders(tenure.ledger, "w-0", orders)
+    state = amended(place, lambda ledger, s: without_failures(ledger, s, whole_documents=False), run).state
+    assert list(state.redo) == [split] and state.done[other].complete

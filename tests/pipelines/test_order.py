@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.storage.base import END
+from operators.storage.base import END, UNREADABLE
 from operators.table import REQUESTS
 from pipelines.order import REQUESTS as SIZE
-from pipelines.order import WHOLE, Order, Spans, Unit, cut, from_block, wanted, within
+from pipelines.order import WHOLE, Order, Spans, Unit, cut, from_block, shared_out, wanted
 from tests.rows import table
 
 
@@ -101,9 +101,26 @@ def test_spans_are_the_sets_of_places_that_they_stand_for(pairs, begin, length):
     assert without == members - inside
 
 
-def test_rows_in_a_span_are_known_one_by_one():
+def test_rows_go_to_the_stretch_in_which_they_lie():
     rows = requests((0, 1), (5, 3), styles=("qa",))
-    assert within(((0, 0), (5, 2)), rows).tolist() == [True, True, True, False]
+    first, second = shared_out(rows, [((0, 0), (5, 1)), ((5, 2), (END, 0))])
+    assert first["id"].to_pylist() == ["0.0.qa", "5.0.qa"] and second["id"].to_pylist() == ["5.2.qa"]
+
+
+def rejected(position: int, reason: str) -> pa.Table:
+    return table(REQUESTS, [{"id": "r", "position": position, "stage": "read", "reason": reason}])
+
+
+def test_a_document_that_is_rejected_now_lies_wherever_something_of_it_is_left():
+    (rest,) = shared_out(rejected(5, "error"), [((5, 2), (7, 0))])
+    assert len(rest) == 1
+    before, after = shared_out(rejected(5, "null_text"), [((0, 0), (5, 0)), ((6, 0), (END, 0))])
+    assert len(before) == len(after) == 0  # it was settled before, and is not told again
+
+
+def test_a_file_that_cannot_be_read_any_more_is_told_though_its_beginning_was_read():
+    first, second = shared_out(rejected(0, UNREADABLE), [((300, 0), (400, 0)), ((500, 0), (END, 0))])
+    assert len(first) == 1 and len(second) == 0
 
 
 def test_of_a_chunk_with_a_failed_unit_only_that_unit_is_wanted_again():

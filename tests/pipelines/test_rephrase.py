@@ -10,6 +10,8 @@ from operators.storage.filesystem import Place, StorageConfig
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import RunFailed
+from pipelines.lease import release
+from pipelines.ledger import Ledger
 from pipelines.rephrase import RephraseJob
 from pipelines.run import run_rephrase
 from pipelines.verify import run_verify
@@ -137,6 +139,26 @@ def test_what_failed_is_done_again_when_asked_and_only_then(ray_session, corpus,
     for folder in ("data", "rejected"):
         texts = [{row["id"]: row["text"] for row in rows(place, folder)} for place in (output, tmp_path / "whole")]
         assert texts[0] == texts[1]
+
+
+def test_documents_above_the_bound_go_one_by_one_and_none_waits_for_another(ray_session, server, tmp_path):
+    text = " ".join(WORDS.format(i, i) for i in range(60))
+    (tmp_path / "long.jsonl").write_text("".join(json.dumps({"id": i, "text": text}) + "\n" for i in range(4)))
+    bound = ("commit.max_uncommitted_requests=40", "stitch=true", "chunk.max_tokens=40")
+    run_rephrase(job(server, tmp_path / "long.jsonl", tmp_path / "out", *bound))
+    run_verify(Place(str(tmp_path / "out"), StorageConfig()), repair=False)
+
+
+def test_a_run_that_died_before_it_cleaned_up_does_so_at_the_next(ray_session, server, corpus, tmp_path):
+    run_rephrase(job(server, corpus, tmp_path / "out"))
+    place = Place(str(tmp_path / "out"), StorageConfig())
+    orphan = f"data/part-00000001-{'0' * 32}.parquet"
+    place.publish(orphan, b"of a write that died")
+    for number in (1, 2):
+        release(Ledger(place, number), swept=False)
+    server.clear()
+    run_rephrase(job(server, corpus, tmp_path / "out"))
+    assert not place.exists(orphan) and server.stats()["requests"] == 0
 
 
 def test_the_limit_takes_the_first_documents_of_all_files_and_ends(ray_session, server, corpus, tmp_path):

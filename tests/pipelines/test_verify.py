@@ -1,5 +1,6 @@
 import io
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -8,7 +9,7 @@ from operators.storage.filesystem import Place, StorageConfig
 from pipelines.exits import RunFailed
 from pipelines.ledger import Ledger, publish_part
 from pipelines.records import EPOCHS, Commit, dumps, read_records
-from pipelines.verify import run_verify, verify
+from pipelines.verify import mend, run_verify, verify
 from tests.pipelines.finished import SPLITS, artifact
 
 
@@ -112,3 +113,28 @@ def test_records_that_cannot_be_read_are_named_plainly(place):
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path):
     with pytest.raises(BadRequest, match="is no artifact"):
         verify(Place(str(tmp_path), StorageConfig()))
+
+
+def test_what_was_committed_while_verify_read_is_not_removed(place, monkeypatch):
+    """A run may end between the reading and the repair."""
+    orphan = f"data/part-00000001-{'0' * 32}.parquet"
+    place.publish(orphan, b"half a fi")
+    fresh = publish_part(Ledger(place, 1), f"data/part-00000001-{'2' * 32}.parquet", pa.table({"id": ["new"]}))
+
+    def commit(place, records, say):
+        Ledger(place, 1).commit("y-0", Commit([fresh], {SPLITS[0]: []}, {"kept": {"qa": 1}}))
+
+    findings = verify(place)
+    assert findings.orphans == [orphan, fresh.name]
+    monkeypatch.setattr("pipelines.verify.require_free", commit)
+    mend(place, findings, print)
+    assert place.exists(fresh.name) and not place.exists(orphan) and verify(place).whole
+
+
+def test_what_a_killed_writer_left_half_written_is_found_and_removed(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    artifact(place)
+    (tmp_path / "data/.0123.tmp").write_bytes(b"half")
+    assert "data/.0123.tmp" in complaint(place)
+    run_verify(place, True, print)
+    assert not (tmp_path / "data/.0123.tmp").exists()

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 
 import pytest
@@ -134,3 +135,10 @@ def test_packed_files_and_empty_ones_are_one_split():
     sizes = {"a.jsonl.gz": 2**30, "b.warc": 2**30, "c.jsonl": 0}
     files = [InputFile(name, name, size, "warc" if "warc" in name else "jsonl") for name, size in sizes.items()]
     assert [split.end for split in split_input(files, InputConfig())] == [2**30, 2**30, 1]
+
+
+def test_names_that_differ_only_in_bytes_that_are_no_text_stay_apart(tmp_path):
+    for name in (b"a\xff.txt", b"a\xfe.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(b"text")
+    assert len({file.name for file in list_input(InputConfig(path=str(tmp_path)), LOCAL)}) == 2
