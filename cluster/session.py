@@ -20,6 +20,10 @@ class ClusterConfig:
     object_store_mb: int | None = _setting(None, "object store of the cluster started here in MiB; null: Ray's default")
 
 
+class NoCluster(RuntimeError):
+    """Ray could not be started, or the cluster could not be joined."""
+
+
 @contextmanager
 def session(config: ClusterConfig) -> Iterator[None]:
     """Hold a connection to Ray. One that is already there is used and left open."""
@@ -29,21 +33,34 @@ def session(config: ClusterConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if config.address:
-        ray.init(address=config.address, log_to_driver=True, logging_level=logging.WARNING)
-    else:
-        ray.init(
-            address="local",  # its own, whatever RAY_ADDRESS says or else runs on this machine
-            num_cpus=config.cpus or max(2, os.cpu_count() or 2),
-            object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
-            include_dashboard=False,
-            log_to_driver=True,
-            logging_level=logging.WARNING,
-        )
+    try:
+        _connect(config)
+    except Exception as error:  # Ray raises a bare Exception where its processes take too long
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise NoCluster(
+            f"Ray did not start ({reason}). On a busy machine try again, the same command goes on; with cluster.address check "
+            "that the cluster is up."
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _connect(config: ClusterConfig) -> None:
+    import ray
+
+    if config.address:
+        ray.init(address=config.address, log_to_driver=True, logging_level=logging.WARNING)
+        return
+    ray.init(
+        address="local",  # its own, whatever RAY_ADDRESS says or else runs on this machine
+        num_cpus=config.cpus or max(2, os.cpu_count() or 2),
+        object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
+        include_dashboard=False,
+        log_to_driver=True,
+        logging_level=logging.WARNING,
+    )
 
 
 def _settle_environment() -> None:

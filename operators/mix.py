@@ -26,13 +26,13 @@ class MixConfig:
 class Mix:
     """Drop the surplus of the side that has too many rows, so that real : synthetic is as asked.
 
-    Reads the rows of whole work orders. The surplus leaves with stage `mix`, reason `surplus`; the scarce side is kept
+    Reads the rows of whole work orders; `styles` is the number of styles in which each passage was asked for. The surplus leaves with stage `mix`, reason `surplus`; the scarce side is kept
     whole. A document that goes on in other orders counts in each with the part of it that was rewritten there. Which rows go
     is drawn from their ids and the seed, so the same order always gives the same choice. The row on the border stays with the
     probability of the part of it that still fits: over many orders the proportion is met in expectation, whatever the lengths.
     """
 
-    def __init__(self, config: MixConfig):
+    def __init__(self, config: MixConfig, styles: int = 1):
         if config.by not in ("tokens", "rows"):
             raise BadRequest(f"mix.by is {config.by!r}. It may be tokens or rows.")
         parts = config.real, config.synthetic
@@ -40,7 +40,7 @@ class Mix:
             raise BadRequest(
                 f"mix.real={config.real} and mix.synthetic={config.synthetic}: parts are numbers from 0, and not both are 0."
             )
-        self.config = config
+        self.config, self.styles = config, styles
 
     def __call__(self, table: pa.Table) -> pa.Table:
         synthetic = rewrites(table)
@@ -64,10 +64,9 @@ class Mix:
     def _real_here(self, table: pa.Table) -> float:
         """Count the real text that was rewritten in this table, whole documents or parts of them, once for all styles."""
         asked = table.filter(pc.fill_null(pc.not_equal(table["style"], ORIGINAL), False))
-        styles = pc.count_distinct(asked["style"]).as_py()
         tokens = asked["source_tokens"].to_numpy().astype(float)
         whole = asked["document_tokens"].to_numpy() if self.config.by == "rows" else 1.0
-        return float((tokens / whole).sum()) / max(styles, 1)
+        return float((tokens / whole).sum()) / self.styles
 
     def _surplus(self, rows: np.ndarray, size: np.ndarray, allowed: float, ids: list[str]) -> list[int]:
         draws = {row: self._draw(ids[row], "order") for row in rows}

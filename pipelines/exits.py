@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from cluster.session import NoCluster
 from operators.errors import BadRequest, StorageFailure
 
 FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
@@ -17,7 +18,13 @@ class Interrupted(RuntimeError):
     """The run was stopped by a signal and can be resumed."""
 
 
-CODES = {RunFailed: FAILED, StorageFailure: FAILED, BadRequest: BAD_REQUEST, Interrupted: INTERRUPTED}
+CODES = {
+    RunFailed: FAILED,
+    NoCluster: FAILED,
+    StorageFailure: FAILED,
+    BadRequest: BAD_REQUEST,
+    Interrupted: INTERRUPTED,
+}
 
 
 def guarded(command: Callable[[], None]) -> None:

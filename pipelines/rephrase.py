@@ -108,7 +108,7 @@ def refinements(job: RephraseJob) -> dict[str, Callable[[pa.Table], pa.Table]]:
             "clean": Clean(job.clean, prompts),
             "faithful": Faithful(job.faithful),
             **stitch,
-            "mix": Mix(job.mix),
+            "mix": Mix(job.mix, len(job.styles)),
         }
     return _BUILT[key]
 

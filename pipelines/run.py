@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from cluster.session import session
+from operators.errors import BadRequest
 from operators.storage.base import Split
 from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
@@ -38,6 +39,10 @@ def run_rephrase(
     splits = split_input(checked.files, job.input)
     run = _describe(job, checked, splits)
     place, records = find(checked.place, run, otherwise, CUTS, say)
+    if retry_failed and records is None:
+        raise BadRequest(
+            f"--retry failed: nothing has failed at {place.url}, where no run has begun. Check output.path."
+        )
     if records:
         require_free(place, records, say)
         _, records = find(place, run, Otherwise.REFUSE, CUTS, say)  # once more: another run may have gone on meanwhile
@@ -49,6 +54,8 @@ def run_rephrase(
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(place, state, anew=False)
     show(state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
+    if not any(state.counts.get("kept", {}).values()):
+        say("note: no row was kept. The reasons stand above, and with each row in rejected/.")
     if failed := failures(state.counts):
         say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
 

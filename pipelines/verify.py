@@ -34,13 +34,14 @@ class Findings:
     twice: list[str] = field(default_factory=list)  # ids
     unsettled: list[str] = field(default_factory=list)  # splits
     orphans: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)  # of others
     parts: int = 0
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FOLDERS, 0))
     failed: int = 0
 
     @property
     def whole(self) -> bool:
-        return not any((self.damaged, self.miscounted, self.twice, self.unsettled, self.orphans))
+        return not any((self.damaged, self.miscounted, self.twice, self.unsettled, self.orphans, self.strays))
 
     def lines(self) -> Iterator[str]:
         """Say what was found, the worst first."""
@@ -51,6 +52,7 @@ class Findings:
             "splits of the input that are not settled yet (the same run goes on with them)", self.unsettled
         )
         yield from _named("files that belong to no commit", self.orphans)
+        yield from _named("files of others among the parts, which readers of the folder take in too", self.strays)
         rows = " and ".join(f"{number:,} {folder}" for folder, number in self.rows.items())
         yield f"looked at {self.parts:,} parts with {rows} rows; {self.failed:,} units failed (see rejected/)"
 
@@ -95,7 +97,7 @@ def _look_through(place: Place, records: Records) -> Findings:
             settled[split] = Spans([*settled.get(split, Spans()).spans, *spans])
     _compare_with_state(records, settled, findings)
     findings.twice = ids.twice(place, [part for part in parts if part not in findings.damaged])
-    findings.orphans = orphans(place, parts)
+    findings.orphans, findings.strays = beside(place, parts)
     return findings
 
 
@@ -109,7 +111,9 @@ def require_records(place: Place) -> Records:
             "parts alone: take them from a backup, or begin the artifact anew."
         ) from error
     if records is None:
-        raise BadRequest(f"{place.url} is no artifact of gristmill: it has no _gristmill/epochs.")
+        raise BadRequest(
+            f"{place.url} is no artifact of gristmill: no run has begun there (it has no _gristmill/epochs)."
+        )
     return records
 
 
@@ -184,11 +188,12 @@ def _parts_with(place: Place, records: Records, ids: set[str]) -> Iterator[str]:
             yield part.name
 
 
-def orphans(place: Place, known: Iterable[str]) -> list[str]:
-    """Name the files among the parts that belong to no commit, those that died half-written too."""
-    there = [name for folder in FOLDERS for name in place.names(folder)]
+def beside(place: Place, known: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Name the files beside the parts that count: those of dead writers, half-written ones too, and those of others."""
+    there = {name for folder in FOLDERS for name in place.names(folder)} - set(known)
     halves = [name for folder in FOLDERS for name in place.leftovers(folder)]
-    return sorted({name for name in there if PART.fullmatch(name)} - set(known)) + halves
+    ours = {name for name in there if PART.fullmatch(name)}
+    return sorted(ours) + halves, sorted(there - ours)
 
 
 def _named(what: str, items: list[str]) -> Iterator[str]:
@@ -202,6 +207,8 @@ def _named(what: str, items: list[str]) -> Iterator[str]:
 def _advice(findings: Findings, repair: bool) -> str:
     if findings.damaged or findings.twice or findings.orphans:
         return "`gristmill verify --repair` takes back what is damaged and removes what belongs to no commit."
+    if findings.strays:
+        return "Move the files of others away: they are not gristmill's to remove."
     if findings.miscounted:
         return "Its records contradict each other, which no repair can mend: begin the artifact anew."
     return "The command that began it goes on with what is missing."

@@ -209,9 +209,10 @@ class Place:
             self.publish(probe, b"")
             self.remove(probe)
         except storage_errors() as error:
+            cause = error.__cause__ if isinstance(error, StorageRefusal) else error
             raise BadRequest(
-                f"cannot write to {self.url}: {error}. Allow writing and removing files there (on S3 the bucket must "
-                "exist and credentials be set), or choose another folder."
+                f"cannot write to {self.url}: {getattr(cause, 'strerror', None) or error}. Allow writing and removing files "
+                "there (on S3 the bucket must exist and credentials be set), or choose another folder."
             ) from error
 
 

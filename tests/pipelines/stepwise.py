@@ -53,6 +53,9 @@ class StepwisePlace:
     def names(self, folder: str) -> list[str]:
         return self._step(lambda: sorted(name for name in self.files if name.rpartition("/")[0] == folder))
 
+    def leftovers(self, folder: str) -> list[str]:
+        return []
+
     def exists(self, name: str) -> bool:
         return self._step(lambda: name in self.files)
 

@@ -75,10 +75,16 @@ def test_a_damaged_part_is_named_with_what_is_wrong_and_repair_takes_back_just_i
 def test_what_belongs_to_no_commit_is_found_and_removed(place):
     orphan = f"data/part-00000001-{'0' * 32}.parquet"
     place.publish(orphan, b"half a fi")
-    place.publish("data/mine.parquet", b"not ours")
     assert orphan in complaint(place)
     run_verify(place, True, print)
-    assert not place.exists(orphan) and place.exists("data/mine.parquet")
+    assert not place.exists(orphan)
+
+
+def test_files_of_others_among_the_parts_are_named_and_left_alone(place):
+    place.publish("data/mine.parquet", b"not ours")
+    said = complaint(place, repair=True)
+    assert "data/mine.parquet" in said and "Move the files of others away" in said
+    assert place.exists("data/mine.parquet")
 
 
 def test_ids_that_are_there_twice_are_named_and_repair_leaves_them_once(place, monkeypatch):
