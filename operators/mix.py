@@ -26,10 +26,11 @@ class MixConfig:
 class Mix:
     """Drop the surplus of the side that has too many rows, so that real : synthetic is as asked.
 
-    Reads the rows of whole work orders; `styles` is the number of styles in which each passage was asked for. The surplus leaves with stage `mix`, reason `surplus`; the scarce side is kept
-    whole. A document that goes on in other orders counts in each with the part of it that was rewritten there. Which rows go
-    is drawn from their ids and the seed, so the same order always gives the same choice. The row on the border stays with the
-    probability of the part of it that still fits: over many orders the proportion is met in expectation, whatever the lengths.
+    Reads the rows of whole work orders; `styles` is the number of styles in which each passage was asked for. The surplus
+    leaves with stage `mix`, reason `surplus`; the scarce side is kept whole. A document that goes on in other orders counts
+    in each with the part of it that was rewritten there. Which rows go is drawn from their ids and the seed, so the same
+    order always gives the same choice. The row on the border stays with the probability of the part of it that still fits:
+    over many orders the proportion is met in expectation, whatever the lengths.
     """
 
     def __init__(self, config: MixConfig, styles: int = 1):
