@@ -116,7 +116,7 @@ def main() -> None:
             records = Path(folder, "_gristmill")
             print(
                 f"{millions:5,} million units: resumed in {float(seconds):6.2f} s, {float(more):6.1f} MiB more in the driver "
-                f"(of {peak} MiB); read {_mib(records / 'epochs'):7.2f} MiB, catalogue (not read) "
+                f"(of {peak} MiB); read {1024 * _mib(records / 'epochs'):7.1f} KiB, catalogue (not read) "
                 f"{_mib(records / 'catalogue'):8.1f} MiB; {left} splits left",
                 flush=True,
             )
