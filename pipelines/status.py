@@ -31,7 +31,7 @@ def _progress(records: Records, state: State) -> str:
     share = settled / max(sum(end - begin for begin, end in map(_range, splits)), 1)
     return (
         f"{complete:,} of {len(splits):,} splits of the input are settled, {begun:,} more are begun: at least {share:.0%} of its "
-        "bytes"
+        "bytes; the command that began it goes on"
     )
 
 
@@ -52,4 +52,4 @@ def _who(records: Records, working: bool | None) -> str:
     process = f"process {records.owner.pid} on {records.owner.host}"
     if working is None:
         return f"a run is at work, as its last sign of life says: {process}"
-    return f"a run is at work: {process}" if working else "no run is at work; the command that began it goes on"
+    return f"a run is at work: {process}" if working else "no run is at work"

@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import pytest
+
+from operators.errors import BadRequest
+from operators.storage.filesystem import Place, StorageConfig
+from pipelines.lease import myself
+from pipelines.ledger import claim
+from pipelines.order import Spans
+from pipelines.records import read_records
+from pipelines.status import show_status
+from tests.pipelines.finished import RUN, SPLITS, artifact
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    artifact(place)
+    return place
+
+
+def told(place) -> str:
+    said = []
+    show_status(place, said.append)
+    return "\n".join(said)
+
+
+def test_a_complete_artifact_is_told_with_what_failed(place):
+    words = told(place)
+    assert "complete, 2 splits of 2 input files" in words and "no run is at work" in words
+    assert "1 units failed; `--retry failed`" in words
+
+
+@pytest.mark.parametrize(("ending", "share"), [("", "at least 75%"), (".gz", "at least 50%")])
+def test_of_an_artifact_that_is_begun_the_share_is_never_too_big(place, ending, share):
+    """Of a packed file places are bytes of what it unpacks to, so what is done of it cannot be told."""
+    records = read_records(place)
+    begun = SPLITS[1].replace(".jsonl", f".jsonl{ending}")
+    state = replace(records.now(), done={SPLITS[0]: records.now().done[SPLITS[0]], begun: Spans([((0, 0), (50, 0))])})
+    claim(place, records, state, myself(), RUN | {"splits": [SPLITS[0], begun]})
+    words = told(place)
+    assert share in words and "1 of 2 splits" in words and "1 more are begun" in words and "goes on" in words
+
+
+def test_where_no_run_has_begun_is_told(tmp_path):
+    with pytest.raises(BadRequest, match="no run has begun there"):
+        show_status(Place(str(tmp_path / "nowhere"), StorageConfig()))
