@@ -6,12 +6,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from operators.storage.base import UNREADABLE
+from operators.errors import BadRequest
+from operators.storage.base import UNREADABLE, parse_key
 from operators.table import ORIGINAL
 from pipelines.counts import Counts, add_counts, without_counts
 from pipelines.ledger import Ledger, publish_catalogue, publish_part
 from pipelines.order import Span, Spans, Unit, as_span
-from pipelines.records import Commit, State, read_catalogue, spans_of
+from pipelines.records import Commit, Part, State, read_catalogue, spans_of
 
 FAILED_STAGE = "rephrase"  # whatever a request came to nothing of
 FAILED_REASONS = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
@@ -65,8 +66,7 @@ def _without_rows(ledger: Ledger, state: State) -> State:
     def change(commit: Commit) -> Commit:
         if not failures(commit.counts):
             return commit
-        (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
-        table = pq.read_table(ledger.place.open(part.name))
+        part, table = _rejected(ledger, commit)
         failed = [_failed(*pair) for pair in zip(*(table[c].to_pylist() for c in ("stage", "reason")), strict=True)]
         rows = table.filter(pa.array(failed)).to_pylist()
         for row in rows:
@@ -94,7 +94,7 @@ def _place(commit: Commit, row: dict) -> tuple[str, Span, Unit | None]:
     span = unit.span if unit else ((position, 0), (position + 1, 0))
     for split, spans in commit.spans.items():
         whole = Spans(map(as_span, spans))
-        if file_of(split) == row["source_file"] and whole.outside(span) != [span]:
+        if parse_key(split)[0] == row["source_file"] and whole.outside(span) != [span]:
             return split, span, unit
     raise ValueError(f"row {row['id']} lies outside of what its commit settled")
 
@@ -106,11 +106,11 @@ def _counts(rows: list[dict]) -> Counts:
         reasons = rejected.setdefault(row["style"] or "document", {})
         reason = f"{row['stage']}/{row['reason']}"
         reasons[reason] = reasons.get(reason, 0) + 1
-    begun = {(row["source_file"], row["position"]) for row in rows if begins_document(row)}
+    begun = {(row["source_file"], row["position"]) for row in rows if _begins_document(row)}
     return {"rejected": rejected, "documents": len(begun)}
 
 
-def begins_document(row: dict) -> bool:
+def _begins_document(row: dict) -> bool:
     """Whether a document is counted by this row, see pipelines.counts."""
     return row["style"] != ORIGINAL and not row["chunk_index"]
 
@@ -120,10 +120,20 @@ def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
     found: set[str] = set()
     for commit in commits:
         if any(reason.endswith(f"/{UNREADABLE}") for reason in commit.counts["rejected"].get("document", {})):
-            (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
-            rows = pq.read_table(ledger.place.open(part.name), columns=["reason", "source_file"]).to_pylist()
+            rows = _rejected(ledger, commit)[1].select(["reason", "source_file"]).to_pylist()
             found |= {row["source_file"] for row in rows if row["reason"] == UNREADABLE}
     return found
+
+
+def _rejected(ledger: Ledger, commit: Commit) -> tuple[Part, pa.Table]:
+    """Read the rejected part of a commit. Raises BadRequest where it is damaged."""
+    (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
+    try:
+        return part, pq.read_table(ledger.place.open(part.name))
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise BadRequest(
+            f"{ledger.place.url}/{part.name} cannot be read ({error}). `gristmill verify --repair` takes it back; then retry."
+        ) from error
 
 
 def _rewritten(ledger: Ledger, state: State, change: Callable[[Commit], Commit | None]) -> State:
@@ -150,12 +160,7 @@ def _names(commit: Commit) -> set[str]:
 
 def _splits(commit: Commit) -> set[str]:
     """Name the files whose splits a commit settles, or parts of them."""
-    return {file_of(split) for split in commit.spans}
-
-
-def file_of(split: str) -> str:
-    """Give the name of the file that a split is of."""
-    return split.rpartition(":")[0]
+    return {parse_key(split)[0] for split in commit.spans}
 
 
 def _union(commits: Iterable[Commit]) -> dict[str, Spans]:

@@ -20,8 +20,8 @@ from operators.storage.base import END, UNREADABLE
 REQUESTS = 128  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
 START = 0  # where every split begins; it ends at END
 
-Place = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there
-Span = tuple[Place, Place]  # from a place up to, not including, another
+Point = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there
+Span = tuple[Point, Point]  # from a place up to, not including, another
 WHOLE: Span = ((START, 0), (END, 0))  # all places of a split
 
 
@@ -98,7 +98,7 @@ def _places(requests: pa.Table) -> np.ndarray:
     return np.stack([requests["position"].to_numpy(), chunk], axis=1)
 
 
-def _pairs(borders: list[Place]) -> list[Span]:
+def _pairs(borders: list[Point]) -> list[Span]:
     return list(itertools.pairwise(borders))
 
 
@@ -167,7 +167,7 @@ def _fates(rows: pa.Table) -> Iterator[tuple[str | None, str | None]]:
     return zip(rows["style"].to_pylist(), rows["reason"].to_pylist(), strict=True)
 
 
-def _home(fate: tuple[str | None, str | None], place: Place, stretches: list[Span]) -> int | None:
+def _home(fate: tuple[str | None, str | None], place: Point, stretches: list[Span]) -> int | None:
     """Give the number of the stretch in which a row lies."""
     style, reason = fate
     end = place if style else (place[0] + 1, 0)

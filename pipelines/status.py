@@ -1,8 +1,9 @@
 """How far an artifact is, as its records say: nothing but these is read."""
 
+from operators.storage.base import parse_key
 from operators.storage.compression import packing
 from operators.storage.filesystem import Place
-from pipelines.amend import failures, file_of
+from pipelines.amend import failures
 from pipelines.lease import at_work
 from pipelines.order import Spans
 from pipelines.records import Records, State
@@ -28,7 +29,7 @@ def _progress(records: Records, state: State) -> str:
         return f"complete, {len(splits):,} splits of {len(records.run['input']):,} input files"
     begun = sum(bool(done.spans) for done in splits.values()) - complete
     settled = sum(_settled_bytes(split, done) for split, done in splits.items())
-    share = settled / max(sum(end - begin for begin, end in map(_range, splits)), 1)
+    share = settled / max(sum(end - begin for _, begin, end in map(parse_key, splits)), 1)
     return (
         f"{complete:,} of {len(splits):,} splits of the input are settled, {begun:,} more are begun: at least {share:.0%} of its "
         "bytes; the command that began it goes on"
@@ -37,15 +38,10 @@ def _progress(records: Records, state: State) -> str:
 
 def _settled_bytes(split: str, done: Spans) -> int:
     """Count the bytes of a split that are settled for certain: a place is a byte in most formats, in parquet a row."""
-    first, last = _range(split)
-    if packing(file_of(split)) and not done.complete:  # its places are bytes of what it unpacks to
+    file, first, last = parse_key(split)
+    if packing(file) and not done.complete:  # its places are bytes of what it unpacks to
         return 0
     return sum(max(0, min(end, last) - max(begin, first)) for (begin, _), (end, _) in done.spans)
-
-
-def _range(split: str) -> tuple[int, int]:
-    begin, end = split.rpartition(":")[2].split("-")
-    return int(begin), int(end)
 
 
 def _who(records: Records, working: bool | None) -> str:

@@ -71,7 +71,7 @@ def run_verify(place: Place, repair: bool, say=print) -> None:
         mend(place, findings, say)
         findings = verify(place)
     if not findings.whole:
-        raise RunFailed(f"{place.url} is not whole. {_advice(findings, repair)}")
+        raise RunFailed(f"{place.url} is not whole. {_advice(findings)}")
     say(f"{place.url} is whole: every unit of the input is settled once.")
 
 
@@ -123,7 +123,7 @@ def mend(place: Place, findings: Findings, say) -> None:
     require_free(place, records, say)
     records = require_records(place)
     ledger = next_ledger(place, records)
-    harmed = {*findings.damaged, *_parts_with(place, records, set(findings.twice))}
+    harmed = {*findings.damaged, *_parts_with(place, records, findings)}
     state = without_parts(ledger, folded(ledger, records.state, records.tail), harmed)
     with Keeper(claim(place, records, state, myself(), records.run)) as keeper:
         tidy(keeper.tenure)
@@ -181,11 +181,12 @@ def _compare_with_state(records: Records, settled: dict[str, Spans], findings: F
     findings.unsettled = [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]
 
 
-def _parts_with(place: Place, records: Records, ids: set[str]) -> Iterator[str]:
-    """Name the parts that hold some ids."""
-    for part in (part for commit in records.commits(place) for part in commit.parts) if ids else ():
-        if not ids.isdisjoint(ids_of(place.open(part.name))):
-            yield part.name
+def _parts_with(place: Place, records: Records, findings: Findings) -> Iterator[str]:
+    """Name the sound parts that hold ids which stand in more than one row."""
+    parts = (part.name for commit in records.commits(place) for part in commit.parts) if findings.twice else ()
+    for part in parts:
+        if part not in findings.damaged and not set(findings.twice).isdisjoint(ids_of(place.open(part))):
+            yield part
 
 
 def beside(place: Place, known: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -204,7 +205,7 @@ def _named(what: str, items: list[str]) -> Iterator[str]:
             yield f"  and {len(items) - NAMED:,} more"
 
 
-def _advice(findings: Findings, repair: bool) -> str:
+def _advice(findings: Findings) -> str:
     if findings.damaged or findings.twice or findings.orphans:
         return "`gristmill verify --repair` takes back what is damaged and removes what belongs to no commit."
     if findings.strays:

@@ -58,6 +58,13 @@ class Split:
         return f"{self.file.name}:{self.begin}-{self.end}"
 
 
+def parse_key(key: str) -> tuple[str, int, int]:
+    """Take a split's key apart: the name of its file, begin and end."""
+    name, _, places = key.rpartition(":")
+    begin, _, end = places.partition("-")
+    return name, int(begin), int(end)
+
+
 @dataclass(frozen=True)
 class Piece:
     """The documents of a split whose position lies in [begin, end): a table of the schema DOCUMENTS."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 8 * 2**20  # bytes
 READS_AT_ONCE = 16
+TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")  # the name of a file that is being written
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 
 
@@ -175,7 +177,7 @@ class Place:
         """Name the files of a folder that were being written when their writer was killed. Only disks have them."""
         path = local_path(self.url)
         there = Path(path, folder).glob(".*.tmp") if path else ()
-        return sorted(f"{folder}/{file.name}" for file in there)
+        return sorted(f"{folder}/{file.name}" for file in there if TEMPORARY.fullmatch(file.name))
 
     def exists(self, name: str) -> bool:
         with self._refusals_told(name):

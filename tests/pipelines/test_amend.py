@@ -2,6 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from operators.errors import BadRequest
 from operators.storage.base import END
 from operators.storage.filesystem import Place, StorageConfig
 from pipelines.amend import failures, without_failures, without_parts
@@ -134,3 +135,10 @@ def test_a_file_with_a_colon_in_its_name_is_not_taken_for_another(tmp_path):
     write_orders(tenure.ledger, "w-0", orders)
     state = amended(place, lambda ledger, s: without_failures(ledger, s, whole_documents=False), run).state
     assert list(state.redo) == [split] and state.done[other].complete
+
+
+def test_a_retry_over_a_damaged_part_is_refused_with_what_to_do(place):
+    place.publish(place.names("rejected")[0], b"not parquet")
+    place.publish(place.names("rejected")[1], b"not parquet")
+    with pytest.raises(BadRequest, match=r"cannot be read.*verify --repair"):
+        amended(place, lambda ledger, state: without_failures(ledger, state, whole_documents=False))

@@ -56,10 +56,13 @@ def test_a_run_whose_process_is_gone_is_succeeded_at_once(place):
 def test_a_process_that_has_the_number_of_a_dead_one_is_not_it(place):
     records = begun_by(place, myself()._replace(started=1.0), beat=1, time=time.time())
     require_free(place, records, pytest.fail)
+    assert at_work(place, records) is False
 
 
 def test_a_run_that_said_goodbye_is_succeeded_at_once(place):
-    require_free(place, begun_by(place, elsewhere(), released=True), pytest.fail)
+    records = begun_by(place, elsewhere(), released=True)
+    require_free(place, records, pytest.fail)
+    assert at_work(place, records) is False
 
 
 def test_a_run_elsewhere_that_beats_is_left_alone(place, monkeypatch):
@@ -112,5 +115,7 @@ def test_a_run_that_is_dead_and_not_yet_buried_is_succeeded_at_once(place):
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     owner = myself()._replace(pid=process.pid, started=psutil.Process(process.pid).create_time())
-    require_free(place, begun_by(place, owner, beat=1, time=time.time()), pytest.fail)
+    records = begun_by(place, owner, beat=1, time=time.time())
+    require_free(place, records, pytest.fail)
+    assert at_work(place, records) is False
     process.wait()

@@ -14,7 +14,7 @@ from pipelines.lease import release
 from pipelines.ledger import Ledger
 from pipelines.rephrase import RephraseJob
 from pipelines.run import run_rephrase
-from pipelines.verify import run_verify
+from pipelines.verify import run_verify, verify
 from pipelines.writer import DATA
 from tests.fakes.openai_server import running_server
 
@@ -146,7 +146,9 @@ def test_documents_above_the_bound_go_one_by_one_and_none_waits_for_another(ray_
     (tmp_path / "long.jsonl").write_text("".join(json.dumps({"id": i, "text": text}) + "\n" for i in range(4)))
     bound = ("commit.max_uncommitted_requests=40", "stitch=true", "chunk.max_tokens=40")
     run_rephrase(job(server, tmp_path / "long.jsonl", tmp_path / "out", *bound))
-    run_verify(Place(str(tmp_path / "out"), StorageConfig()), repair=False)
+    findings = verify(Place(str(tmp_path / "out"), StorageConfig()))
+    assert findings.whole and findings.failed == 0
+    assert len({row["document_id"] for row in rows(tmp_path / "out") + rows(tmp_path / "out", "rejected")}) == 4
 
 
 def test_a_run_that_died_before_it_cleaned_up_does_so_at_the_next(ray_session, server, corpus, tmp_path):

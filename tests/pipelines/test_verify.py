@@ -140,7 +140,20 @@ def test_what_was_committed_while_verify_read_is_not_removed(place, monkeypatch)
 def test_what_a_killed_writer_left_half_written_is_found_and_removed(tmp_path):
     place = Place(str(tmp_path), StorageConfig())
     artifact(place)
-    (tmp_path / "data/.0123.tmp").write_bytes(b"half")
-    assert "data/.0123.tmp" in complaint(place)
+    half, mine = tmp_path / f"data/.{'0' * 32}.tmp", tmp_path / "data/.mine.tmp"
+    for file in (half, mine):
+        file.write_bytes(b"half")
+    assert f"data/{half.name}" in complaint(place)
     run_verify(place, True, print)
-    assert not (tmp_path / "data/.0123.tmp").exists()
+    assert not half.exists() and mine.exists()
+
+
+def test_a_missing_part_and_ids_that_are_there_twice_are_repaired_together(place):
+    first, second = (next(c for c in read_records(place).commits(place) if split in c.spans) for split in SPLITS)
+    table = pq.read_table(io.BytesIO(place.read(second.parts[0].name)))
+    copy = publish_part(Ledger(place, 1), f"data/part-00000001-{'1' * 32}.parquet", table)
+    Ledger(place, 1).commit("x-0", Commit([copy], second.spans, second.counts))
+    place.remove(first.parts[0].name)
+    complaint(place, repair=True)
+    found = verify(place)
+    assert (found.damaged, found.twice, found.orphans) == ({}, [], []) and set(left(place)) == set(SPLITS)

@@ -113,7 +113,7 @@ def test_the_checks_import_nothing_heavy(tiny_model):
         "assert not {'torch', 'vllm', 'transformers'} & set(sys.modules)"
     )
     pytest.importorskip("vllm")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_a_model_whose_weights_changed_is_another_one(tmp_path):
