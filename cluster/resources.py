@@ -20,3 +20,18 @@ def cpus() -> float:
 def gpus() -> int:
     """Count the GPUs of the cluster."""
     return int(ray.cluster_resources().get("GPU", 0))
+
+
+def nodes() -> int:
+    """Count the nodes of the cluster that have CPUs."""
+    return len(_cpus_by_node())
+
+
+def whole_node_cpus(copies: int) -> int:
+    """Give the CPUs that each of some copies on a node may claim, on the smallest node: all of them, shared out."""
+    return max(1, int(min(_cpus_by_node()) // copies))
+
+
+def _cpus_by_node() -> list[float]:
+    alive = (node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
+    return [cpus for cpus in alive if cpus >= 1] or [1.0]

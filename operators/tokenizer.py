@@ -1,6 +1,8 @@
 """Count tokens: by a model's own tokenizer, by an approximate one where that is not known, or by a guess per word."""
 
+import json
 import re
+from hashlib import blake2b
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer
@@ -10,6 +12,7 @@ from tokenizers.pre_tokenizers import Split
 from operators.errors import BadRequest
 
 FILE = "tokenizer.json"
+OTHER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 # About one token of the usual vocabularies of 32,000 to 150,000 entries: up to 8 letters of a script with capitals, and
 # the space before them; else one letter (a Chinese character, a Korean syllable), mark, digit, sign or run of white space.
@@ -44,6 +47,13 @@ def approximate_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
     tokenizer.pre_tokenizer = Split(Regex(APPROXIMATE_TOKEN), behavior="isolated")
     return tokenizer
+
+
+def contents_digest(tokenizer: Tokenizer) -> str:
+    """Digest what decides which tokens a text has, so that copies of a tokenizer agree, whatever they cut, pad or add."""
+    content = json.loads(tokenizer.to_str())
+    deciding = {key: content.get(key) for key in ("normalizer", "pre_tokenizer", "model", "added_tokens")}
+    return blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def count_tokens(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
@@ -84,6 +94,24 @@ class WordCosts(dict):
         return sum(map(self.__getitem__, text.split())) or len(text) / 5
 
 
+def small_file(name: str, file: str) -> Path | None:
+    """Find another file of a tokenizer's model, as load_tokenizer finds its own; None where there is none."""
+    path = Path(name).expanduser()
+    if path.exists():
+        beside = (path if path.is_dir() else path.parent) / file
+        return beside if beside.is_file() else None
+    try:
+        return _download(name, file)
+    except BadRequest:
+        return None
+
+
+def tokenizer_files(name: str) -> dict[str, Path]:
+    """Find the files that make up a tokenizer, by their names."""
+    found = {FILE: _find(name)} | {other: small_file(name, other) for other in OTHER_FILES}
+    return {file: path for file, path in found.items() if path}
+
+
 def _find(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
@@ -97,12 +125,12 @@ def _find(name: str) -> Path:
     return _download(name)
 
 
-def _download(name: str) -> Path:
+def _download(name: str, file: str = FILE) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return Path(hf_hub_download(name, FILE))
+        return Path(hf_hub_download(name, file))
     except (HfHubHTTPError, HFValidationError, OSError) as error:  # OSError: not cached while offline, or no connection
         raise BadRequest(
             f"no tokenizer named {name}: there is no such folder, and the hub gave none ({type(error).__name__}). "

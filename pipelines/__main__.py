@@ -6,6 +6,7 @@ import typer
 
 from operators.errors import BadRequest
 from pipelines.exits import guarded
+from pipelines.registry import PIPELINES
 
 app = typer.Typer(
     name="gristmill",
@@ -36,13 +37,13 @@ def list_() -> None:
     typer.echo(listing())
 
 
-class RephraseHelp(typer.core.TyperCommand):
+class SettingsHelp(typer.core.TyperCommand):
     """Adds the settings and examples to the help; they are collected only when it is asked for."""
 
     def format_epilog(self, context, formatter) -> None:
-        from pipelines.listing import rephrase_help
+        from pipelines.listing import settings_help
 
-        formatter.write("\n" + rephrase_help())
+        formatter.write("\n" + settings_help(self.name))
 
 
 New = Annotated[
@@ -56,22 +57,27 @@ Retry = Annotated[
 ]
 
 
-@run.command("rephrase", cls=RephraseHelp)
-def rephrase(
-    overrides: Overrides = None, config: Config = None, new: New = False, fork: Fork = False, retry: Retry = None
-) -> None:
-    """Rephrase documents in several styles and mix the rewrites with the real text."""
-    from pipelines.config import compose
-    from pipelines.opening import chosen
-    from pipelines.rephrase import RephraseJob
+def _command(name: str) -> None:
+    """Make the command that runs a pipeline."""
 
-    job, otherwise = compose(RephraseJob, config, overrides or []), chosen(new, fork)
-    if retry not in (None, "failed"):
-        raise BadRequest(f"--retry {retry}: there is only `--retry failed`.")
-    from pipelines.run import run_rephrase
+    def command(
+        overrides: Overrides = None, config: Config = None, new: New = False, fork: Fork = False, retry: Retry = None
+    ) -> None:
+        from pipelines.config import compose
+        from pipelines.opening import chosen
 
-    run_rephrase(job, otherwise, retry_failed=retry == "failed")
+        job, otherwise = compose(PIPELINES[name].job_class(), config, overrides or []), chosen(new, fork)
+        if retry not in (None, "failed"):
+            raise BadRequest(f"--retry {retry}: there is only `--retry failed`.")
+        from pipelines.run import run_pipeline
 
+        run_pipeline(PIPELINES[name].pipeline_class()(job), otherwise, retry_failed=retry == "failed")
+
+    run.command(name, cls=SettingsHelp, help=PIPELINES[name].summary)(command)
+
+
+for _name in PIPELINES:
+    _command(_name)
 
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="folder of the artifact: a local path or s3://...")]
 Endpoint = Annotated[

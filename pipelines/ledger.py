@@ -11,6 +11,7 @@ import io
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,8 +26,6 @@ from pipelines.agreement import agree
 from pipelines.exits import RunFailed
 from pipelines.records import (
     CATALOGUE,
-    FOLDERS,
-    PART,
     RECORDS,
     Commit,
     Epoch,
@@ -40,7 +39,9 @@ from pipelines.records import (
     epoch_file,
     epoch_files,
     epoch_of,
+    files_of_parts,
     head_file,
+    is_part,
     latest_epoch,
     numbered,
     read_catalogue,
@@ -156,12 +157,25 @@ def folded(ledger: Ledger, state: State, commits: dict[str, Commit]) -> State:
 
 
 def publish_part(ledger: Ledger, name: str, table: pa.Table) -> Part:
-    """Write a part. It counts once a commit names it."""
+    """Write a table as a part: parquet, or Arrow's own file where the name ends so. It counts once a commit names it."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    data = buffer.getvalue()
+    if name.endswith(".arrow"):
+        with pa.ipc.new_file(buffer, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        pq.write_table(table, buffer, compression="zstd")
+    return publish_file(ledger, name, buffer.getvalue(), len(table))
+
+
+def publish_file(ledger: Ledger, name: str, data: bytes, rows: int = 0) -> Part:
+    """Write a part of any content. It counts once a commit names it."""
     ledger.place.publish(name, data)
-    return Part(name, len(table), len(data), blake2b(data, digest_size=16).hexdigest())
+    return Part(name, rows, len(data), blake2b(data, digest_size=16).hexdigest())
+
+
+def table_name(ledger: Ledger, folder: str, form: str) -> str:
+    """Name a new part: never as one of an earlier try."""
+    return f"{folder}/part-{ledger.number:08}-{uuid.uuid4().hex}.{form}"
 
 
 def publish_catalogue(ledger: Ledger, commits: Iterable[Commit]) -> str:
@@ -197,9 +211,8 @@ def sweep(tenure: Tenure) -> list[str]:
     place = tenure.ledger.place
     with tenure.ledger.missing_means_lost():
         known = {part.name for name in tenure.state.catalogue for c in read_catalogue(place, name) for part in c.parts}
-    there = [name for folder in FOLDERS for name in place.names(folder)]
-    orphans = [n for n in there if PART.fullmatch(n) and n not in known and epoch_of(n) <= tenure.ledger.number]
-    orphans += [name for folder in FOLDERS for name in place.leftovers(folder)]
+    there, halves = files_of_parts(place)
+    orphans = [n for n in there if is_part(n) and n not in known and epoch_of(n) <= tenure.ledger.number] + halves
     for name in orphans:
         place.remove(name)
     return orphans

@@ -3,40 +3,34 @@
 from typing import TYPE_CHECKING
 
 from operators.prompts import load_prompt, prompt_names
+from pipelines.registry import PIPELINES
 
 if TYPE_CHECKING:
     from pipelines.config import Setting
 
-PIPELINES = {"rephrase": "documents -> rewrites in several styles, checked and mixed with the real text (WRAP)"}
 ENGINES = {
     "vllm": "vLLM inside the pipeline's actors, on GPUs or on the CPU",
     "openai": "any OpenAI-compatible endpoint",
     "transformers": "Hugging Face generate, where vLLM is not to be had",
 }
-EXAMPLES = """\
-Examples:
-  gristmill run rephrase --config configs/rephrase/quickstart.yaml
-  gristmill run rephrase input.path=docs/ styles=[medium,qa] mix.synthetic=2 \\
-      engine.vllm.model=Qwen/Qwen2.5-0.5B-Instruct output.path=runs/first
-  gristmill run rephrase input.path='s3://bucket/crawl/*.warc.gz' styles=[faq] prompt_order=text_first \\
-      engine.openai.base_url=http://localhost:8000/v1 engine.openai.model=my-model output.path=s3://bucket/faq
-"""
 
 
 def listing() -> str:
     """List what there is, one line each."""
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
-    groups = {"pipelines": PIPELINES, "engines": ENGINES, "prompts (styles)": prompts}
+    pipelines = {name: entry.summary for name, entry in PIPELINES.items()}
+    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts}
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())
 
 
-def rephrase_help() -> str:
-    """Explain every setting of the rephrase pipeline, with examples."""
+def settings_help(name: str) -> str:
+    """Explain every setting of a pipeline, with examples."""
     from pipelines.config import describe
-    from pipelines.rephrase import RephraseJob
 
-    settings = {setting.key: _explain(setting) for setting in describe(RephraseJob)}
-    return f"{EXAMPLES}\nSettings (KEY=VALUE, or a YAML file with the same keys):\n{_columns(settings)}\n"
+    entry = PIPELINES[name]
+    settings = {setting.key: _explain(setting) for setting in describe(entry.job_class())}
+    columns = _columns(settings)
+    return f"Examples:\n{entry.examples}\nSettings (KEY=VALUE, or a YAML file with the same keys):\n{columns}\n"
 
 
 def _explain(setting: "Setting") -> str:

@@ -13,7 +13,7 @@ from operators.errors import BadRequest
 from operators.storage.filesystem import READS_AT_ONCE, Place
 from pipelines.lease import myself, release
 from pipelines.ledger import claim, next_ledger, publish_catalogue
-from pipelines.records import FOLDERS, Commit, Records, read_records
+from pipelines.records import TABLE, Commit, Records, files_of_parts, read_records
 
 CARD = "README.md"
 COPIED_AT_ONCE = 1024  # commits of a fork
@@ -126,8 +126,8 @@ def _copied(place: Place, beside: Place, commit: Commit) -> Commit:
 
 def _renamed(part: str) -> str:
     """Give the name that a part has in the first epoch of another artifact."""
-    folder, _, name = part.partition("/")
-    return f"{folder}/part-{1:08}-{name.rpartition('-')[2]}"
+    begin, end = TABLE.fullmatch(part).span(2)
+    return f"{part[:begin]}{1:08}{part[end:]}"
 
 
 def _beside(place: Place, run: dict) -> Place:
@@ -138,7 +138,7 @@ def _beside(place: Place, run: dict) -> Place:
 
 def _refuse_to_overwrite(place: Place, ours: Collection[str] = ()) -> None:
     """Raise BadRequest if the folder is no artifact and holds what one would overwrite, other than `ours`."""
-    there = [name for folder in FOLDERS for name in place.names(folder) if name not in ours]
+    there = [name for name in files_of_parts(place)[0] if name not in ours]
     there += [CARD] if place.exists(CARD) else []
     if there:
         raise BadRequest(

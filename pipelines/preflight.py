@@ -1,8 +1,6 @@
 """What is checked before anything is spent: prompts, engine, context, input, output."""
 
-import os
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,10 @@ from operators.faithful import check_encoder
 from operators.mix import Mix
 from operators.prompts import load_prompt
 from operators.storage.base import InputFile
-from operators.storage.filesystem import Place, StorageConfig, local_path
-from operators.storage.listing import list_input
-from operators.storage.reading import check_input
+from operators.storage.filesystem import Place
 from operators.tokenizer import approximate_tokenizer, load_tokenizer
-from pipelines.opening import CARD
-from pipelines.records import FOLDERS, PART, data_parts
+from pipelines.inputs import input_files
+from pipelines.pipeline import output_place
 from pipelines.rephrase import RephraseJob
 
 
@@ -40,11 +36,8 @@ def check(job: RephraseJob) -> Checked:
     warnings: list[str] = []
     prompts = {prompt.name: prompt for prompt in map(load_prompt, _styles(job))}
     Mix(job.mix)
-    if job.output.path is None:
-        raise BadRequest("output.path is not given: a folder or s3://BUCKET/PREFIX, for example output.path=runs/first")
-    place = Place(job.output.path, job.storage)
-    files = _committed(_outside(place, list_input(job.input, job.storage)), job.storage)
-    check_input(files, job.input, job.storage)
+    place = output_place(job.output.path, job.storage, "runs/first")
+    files = input_files(job.input, job.storage, place)
     facts = _check_engine(job, warnings)
     _check_sizes(job, prompts, facts.context_tokens)
     check_encoder(job.faithful)
@@ -54,7 +47,6 @@ def check(job: RephraseJob) -> Checked:
         "prompts": {style: prompt.identity for style, prompt in prompts.items()},
         "engine model's contents": facts.contents,
         "chunk.tokenizer's contents": _tokenizer_contents(job),
-        "version of gristmill": version("gristmill"),
     }
     return Checked(files, place, contents, warnings)
 
@@ -64,39 +56,6 @@ def _tokenizer_contents(job: RephraseJob) -> str | None:
     path = Path(job.chunk.tokenizer or "").expanduser()
     file = path / "tokenizer.json" if path.is_dir() else path
     return digest_of([file]) if job.chunk.tokenizer and file.is_file() else None
-
-
-def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
-    """Leave out the artifact's own files: a run must not read its own rows."""
-    own = tuple(f"{_real(place.url)}/{name}" for name in (*(f"{folder}/" for folder in FOLDERS), CARD))
-    outside = [file for file in files if not _real(file.url).startswith(own)]
-    if not outside:
-        raise BadRequest(f"all files of input.path belong to output.path={place.url}. Give another output.path.")
-    return outside
-
-
-def _committed(files: list[InputFile], storage: StorageConfig) -> list[InputFile]:
-    """Of artifacts among the input, keep what their records name. Raises BadRequest where something of that is gone."""
-    parts: dict[str, set[str]] = {}
-    for file in files:
-        root, data, name = file.url.rpartition("/data/")
-        if data and PART.fullmatch(f"data/{name}"):
-            parts.setdefault(root, set()).add(f"data/{name}")
-    left_out = set()
-    for root, there in parts.items():
-        place = Place(root, storage)
-        if (named := data_parts(place)) is None:
-            continue
-        if gone := named - there and sorted(named - set(place.names("data"))):
-            raise BadRequest(f"{len(gone)} parts of {root} are gone: {gone[0]}. `gristmill verify {root}` says more.")
-        left_out |= {f"{root}/{name}" for name in there - named}
-    return [file for file in files if file.url not in left_out]
-
-
-def _real(url: str) -> str:
-    """Follow links, where there can be any."""
-    path = local_path(url)
-    return os.path.realpath(path) if path else url
 
 
 def _styles(job: RephraseJob) -> list[str]:

@@ -25,6 +25,7 @@ class Scoreboard(Notes):
         self.counts: Counts = {}
         self.engines: dict[str, dict] = {}
         self.failure: str | None = None
+        self.latest: dict = {}
 
     def add(self, counts: Counts) -> None:
         """Add counts to those that are there."""
@@ -47,12 +48,16 @@ class Scoreboard(Notes):
     def why(self) -> str | None:
         return self.failure
 
+    def tell(self, state: dict) -> None:
+        """Take down how things stand, in the place of how they stood."""
+        self.latest = state
+
     def read(self) -> Counts:
         """Give all counts; those of all engines together stand under `engine`."""
         states = list(self.engines.values())
         sums = add_counts(*({k: v for k, v in state.items() if k not in ("began", "last")} for state in states))
         began, last = (pick((s[key] for s in states), default=0.0) for pick, key in ((min, "began"), (max, "last")))
-        return {"read": {}} | self.counts | {"engine": sums | {"seconds": last - began}}
+        return {"read": {}} | self.counts | {"latest": self.latest, "engine": sums | {"seconds": last - began}}
 
 
 def start_board():
@@ -113,20 +118,32 @@ class Report:
     def engine(self, name: str, state: dict) -> None:
         self.board.engine.remote(name, state)
 
+    def latest(self, state: dict) -> None:
+        self.board.tell.remote(state)
+
+    def failed(self, message: str) -> None:
+        """Take down why the run cannot go on, and wait until that is noted."""
+        import ray
+
+        ray.get(self.board.fail.remote(message))
+
+    def why(self) -> str | None:
+        import ray
+
+        return ray.get(self.board.why.remote())
+
     @contextmanager
     def explaining(self) -> Iterator[None]:
         """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types."""
         try:
             yield
         except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
-            import ray
-
-            ray.get(self.board.fail.remote(str(error)))
+            self.failed(str(error))
             raise
 
 
 @dataclass
-class Pace:
+class RequestPace:
     """Turns counts read at intervals into rates and an estimate of the time left."""
 
     began: float = field(default_factory=time.monotonic)
@@ -146,9 +163,9 @@ class Pace:
             f"{engine['in_flight']:,} in flight" if "in_flight" in engine else "engines are starting",
             f"tokens/s {(tokens_in - first[2]) / seconds:,.0f} in {(tokens_out - first[3]) / seconds:,.0f} out",
             f"rows {done.get('kept', 0):,} kept {done.get('rejected', 0):,} rejected",
-            f"ETA {_clock((total - requests) / rate) if total and rate > 0 else '-'}",
+            f"ETA {clock((total - requests) / rate) if total and rate > 0 else '-'}",
         ]
-        return f"{_clock(now - self.began)}  " + " | ".join(fields)
+        return f"{clock(now - self.began)}  " + " | ".join(fields)
 
 
 def _expected(read: Counts) -> float | None:
@@ -157,17 +174,18 @@ def _expected(read: Counts) -> float | None:
     return read.get("requests", 0) / min(share, 1.0) if share > LEAST_SHARE else None
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a time as H:MM:SS."""
     minutes, seconds = divmod(int(max(seconds, 0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 class Watch:
-    """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts."""
+    """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts, `pace` makes a line of them."""
 
-    def __init__(self, read, stream=None):
-        self.read, self.pace = read, Pace()
+    def __init__(self, read, pace, stream=None):
+        self.read, self.pace = read, pace
         self.stream = stream or sys.stderr
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)

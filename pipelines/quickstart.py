@@ -31,7 +31,7 @@ def main() -> None:
     write_documents(Path(job.input.path))
     make_demo_model(Path(job.engine.vllm["model"]))
 
-    from pipelines.run import run_rephrase
+    from pipelines.rephrasing import run_rephrase
 
     run_rephrase(job)
     show_pairs(job.output.path)

@@ -5,6 +5,8 @@
     OUTPUT/_gristmill/commits/00000007/*.json   what was committed in that epoch and is not folded yet
     OUTPUT/_gristmill/catalogue/*.jsonl.zst     the folded commits, in files that never change
 
+What they name are tables in data/ and rejected/, and the files of models in checkpoints/.
+
 An epoch is the time of one owner (one run). What is written under an epoch that is not the latest does not count, so a run
 that was taken for dead and wakes up cannot spoil the work of its successor. Reading assumes of the storage only that a
 listing shows what was written before it, as local disks, S3 and its kind do.
@@ -25,10 +27,11 @@ from pipelines.order import WHOLE, Span, Spans, Unit, as_span
 
 RECORDS = "_gristmill"
 EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", "heads", "commits", "catalogue"))
-FOLDERS = ("data", "rejected")
-PART = re.compile(
-    r"(data|rejected)/part-\d{8}-[0-9a-f]{32}\.parquet"
-)  # what a run writes; nothing else is ever removed
+FOLDERS = ("data", "rejected")  # of parts that are tables
+CHECKPOINTS = "checkpoints"  # of parts that are a model's files, each model in a folder of its own
+# What a run writes; nothing else is ever removed. The first number of eight digits is the epoch.
+TABLE = re.compile(r"(data|rejected)/part-(\d{8})-[0-9a-f]{32}\.(parquet|arrow)")
+MODEL_FILE = re.compile(CHECKPOINTS + r"/run-(\d{8})-step-\d{8,}/[^/]+")
 
 
 @dataclass(frozen=True)
@@ -192,9 +195,21 @@ def data_parts(place: Place) -> set[str] | None:
     return {name for name in parts if name.startswith("data/")}
 
 
+def is_part(name: str) -> bool:
+    """Whether a file has a name as runs give them to parts."""
+    return bool(TABLE.fullmatch(name) or MODEL_FILE.fullmatch(name))
+
+
+def files_of_parts(place: Place) -> tuple[list[str], list[str]]:
+    """Name the files that lie where parts do, and those of them that were being written when their writer was killed."""
+    folders = [*FOLDERS, *place.folders(CHECKPOINTS)]
+    there = [name for folder in folders for name in place.names(folder)]
+    return there, [name for folder in folders for name in place.leftovers(folder)]
+
+
 def epoch_of(name: str) -> int:
     """Give the number of the epoch in which a file was written."""
-    return int(re.search(r"(?<!\d)\d{8}(?!\d)", name.rpartition("/")[2])[0])
+    return int(re.search(r"(?<!\d)\d{8}(?!\d)", name)[0])
 
 
 def epoch_file(number: int) -> str:

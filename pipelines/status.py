@@ -7,7 +7,7 @@ from pipelines.amend import failures
 from pipelines.lease import at_work
 from pipelines.order import Spans
 from pipelines.records import Records, State
-from pipelines.summary import show
+from pipelines.registry import PIPELINES
 from pipelines.verify import require_records
 
 
@@ -17,7 +17,7 @@ def show_status(place: Place, say=print) -> None:
     state, working = records.now(), at_work(place, records)
     say(f"{place.url}: {_progress(records, state)}")
     say(_who(records, working))
-    show(state.counts)
+    PIPELINES[records.run.get("pipeline", "rephrase")].pipeline_class().show(records.run, state.counts, None)
     if failed := failures(state.counts):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
 

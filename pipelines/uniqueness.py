@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from operators.storage.filesystem import Place
@@ -28,7 +29,7 @@ class Ids:
         suspects = [self._equal()]
         for turn in range(1, self.turns):
             for part in parts:
-                self.take(ids_of(place.open(part)), turn)
+                self.take(ids_of(place.open(part), part), turn)
             suspects.append(self._equal())
         return self._really_twice(place, parts, np.concatenate(suspects)) if any(map(len, suspects)) else []
 
@@ -42,13 +43,17 @@ class Ids:
         """Count the ids behind equal hashes."""
         counts: Counter[str] = Counter()
         for part in parts:
-            ids = ids_of(place.open(part))
+            ids = ids_of(place.open(part), part)
             counts.update(np.asarray(ids, dtype=object)[np.isin(_hashes(ids), suspects)])
         return [id for id, count in counts.items() if count > 1]
 
 
-def ids_of(part: BinaryIO) -> list[str]:
-    """Read the ids of a part."""
+def ids_of(part: BinaryIO, name: str) -> list[str]:
+    """Read the ids of a part that is a table."""
+    if name.endswith(".arrow"):
+        file = pa.ipc.open_file(part)
+        batches = (file.get_batch(index) for index in range(file.num_record_batches))
+        return [id for batch in batches for id in batch["id"].to_pylist()]
     # Without Arrow's own threads: what is still among them when Python ends makes it abort now and then.
     return pq.ParquetFile(part, pre_buffer=False).read(columns=["id"], use_threads=False)["id"].to_pylist()
 

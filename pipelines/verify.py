@@ -17,7 +17,17 @@ from pipelines.exits import RunFailed
 from pipelines.lease import Keeper, at_work, myself, require_free
 from pipelines.ledger import claim, folded, next_ledger, tidy
 from pipelines.order import Spans
-from pipelines.records import FOLDERS, PART, Commit, Part, Records, read_records, spans_of
+from pipelines.records import (
+    FOLDERS,
+    TABLE,
+    Commit,
+    Part,
+    Records,
+    files_of_parts,
+    is_part,
+    read_records,
+    spans_of,
+)
 from pipelines.uniqueness import Ids, ids_of
 
 COMMITS_AT_ONCE = 256
@@ -96,7 +106,8 @@ def _look_through(place: Place, records: Records) -> Findings:
         for split, spans in spans_of(some).items():
             settled[split] = Spans([*settled.get(split, Spans()).spans, *spans])
     _compare_with_state(records, settled, findings)
-    findings.twice = ids.twice(place, [part for part in parts if part not in findings.damaged])
+    tables = [part for part in parts if TABLE.fullmatch(part) and part not in findings.damaged]
+    findings.twice = ids.twice(place, tables)
     findings.orphans, findings.strays = beside(place, parts)
     return findings
 
@@ -137,13 +148,16 @@ def _look_at(place: Place, commits: list[Commit], ids: Ids, findings: Findings) 
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         for part, wrong in zip(parts, pool.map(lambda part: _wrong_with(place, part, ids), parts), strict=True):
             findings.parts += 1
-            findings.rows[part.name.partition("/")[0]] += part.rows
+            if part.rows:
+                findings.rows[part.name.partition("/")[0]] += part.rows
             if wrong:
                 findings.damaged[part.name] = wrong
     for commit in commits:
         counted = {"data": sum(commit.counts.get("kept", {}).values())}
         counted["rejected"] = sum(sum(r.values()) for r in commit.counts.get("rejected", {}).values())
-        rows = dict.fromkeys(FOLDERS, 0) | {part.name.partition("/")[0]: part.rows for part in commit.parts}
+        rows = dict.fromkeys(FOLDERS, 0)
+        for part in filter(lambda part: TABLE.fullmatch(part.name), commit.parts):
+            rows[part.name.partition("/")[0]] += part.rows
         if rows != counted:
             name = commit.parts[0].name if commit.parts else "a commit without parts"
             findings.miscounted.append(f"{name}: {rows}, and its commit counts {counted}")
@@ -161,8 +175,10 @@ def _wrong_with(place: Place, part: Part, ids: Ids) -> str | None:
         return f"it has {len(data):,} of {part.bytes:,} bytes"
     if blake2b(data, digest_size=16).hexdigest() != part.checksum:
         return "its bytes are not those that were written (checksum)"
+    if not TABLE.fullmatch(part.name):
+        return None
     try:
-        rows = ids_of(io.BytesIO(data))
+        rows = ids_of(io.BytesIO(data), part.name)
     except (pa.ArrowException, OSError) as error:
         return f"it cannot be read: {error}"
     ids.take(rows)
@@ -184,16 +200,16 @@ def _compare_with_state(records: Records, settled: dict[str, Spans], findings: F
 def _parts_with(place: Place, records: Records, findings: Findings) -> Iterator[str]:
     """Name the sound parts that hold ids which stand in more than one row."""
     parts = (part.name for commit in records.commits(place) for part in commit.parts) if findings.twice else ()
-    for part in parts:
-        if part not in findings.damaged and not set(findings.twice).isdisjoint(ids_of(place.open(part))):
+    for part in filter(TABLE.fullmatch, parts):
+        if part not in findings.damaged and not set(findings.twice).isdisjoint(ids_of(place.open(part), part)):
             yield part
 
 
 def beside(place: Place, known: Iterable[str]) -> tuple[list[str], list[str]]:
     """Name the files beside the parts that count: those of dead writers, half-written ones too, and those of others."""
-    there = {name for folder in FOLDERS for name in place.names(folder)} - set(known)
-    halves = [name for folder in FOLDERS for name in place.leftovers(folder)]
-    ours = {name for name in there if PART.fullmatch(name)}
+    there, halves = files_of_parts(place)
+    there = set(there) - set(known)
+    ours = set(filter(is_part, there))
     return sorted(ours) + halves, sorted(there - ours)
 
 

@@ -1,6 +1,5 @@
 """The end of a pipeline: finished orders become parts of the artifact, whole or not at all."""
 
-import uuid
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -9,40 +8,11 @@ from ray.data import Datasink
 
 from pipelines.counts import Counts, count_rows
 from pipelines.isolation import order_key
-from pipelines.ledger import Ledger, publish_part
+from pipelines.ledger import Ledger, publish_part, table_name
 from pipelines.order import Order, from_block
 from pipelines.progress import Report
 from pipelines.records import Commit, Part
-
-DATA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("document_id", pa.string()),
-        ("chunk_index", pa.int32()),
-        ("style", pa.string()),
-        ("text", pa.large_string()),
-        ("source_text", pa.large_string()),
-        ("model", pa.string()),
-        ("prompt_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("finish_reason", pa.string()),
-        ("similarity", pa.float32()),
-        ("metadata", pa.large_string()),
-    ]
-)
-REJECTED = pa.schema(
-    [
-        *(DATA.field(name) for name in ("id", "document_id", "chunk_index", "style")),
-        ("stage", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.large_string()),
-        ("text", pa.large_string()),  # what was rejected: the rewrite or the document, where there was a text at all
-        DATA.field("source_text"),
-        DATA.field("metadata"),
-        ("source_file", pa.string()),
-        ("position", pa.int64()),
-    ]
-)
+from pipelines.rows import DATA, REJECTED, in_form
 
 
 class ArtifactSink(Datasink[Counts]):
@@ -93,17 +63,8 @@ def write_orders(ledger: Ledger, name: str, orders: list[Order]) -> Counts:
 def _publish_parts(ledger: Ledger, rows: pa.Table) -> list[Part]:
     alive = pc.is_null(rows["reason"])
     tables = {"data": (rows.filter(alive), DATA), "rejected": (rows.filter(pc.invert(alive)), REJECTED)}
-    name = f"part-{ledger.number:08}-{uuid.uuid4().hex}.parquet"  # never the name of an earlier try
     return [
-        publish_part(ledger, f"{folder}/{name}", _in_form(table, schema))
+        publish_part(ledger, table_name(ledger, folder, "parquet"), in_form(table, schema))
         for folder, (table, schema) in tables.items()
         if len(table)
     ]
-
-
-def _in_form(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)

@@ -53,6 +53,9 @@ class StepwisePlace:
     def names(self, folder: str) -> list[str]:
         return self._step(lambda: sorted(name for name in self.files if name.rpartition("/")[0] == folder))
 
+    def folders(self, folder: str) -> list[str]:
+        return []  # no model's files are written here
+
     def leftovers(self, folder: str) -> list[str]:
         return []
 

@@ -5,7 +5,7 @@ from operators.storage.base import InputConfig
 from operators.storage.filesystem import Place, StorageConfig
 from operators.storage.listing import list_input
 from pipelines.config import compose
-from pipelines.preflight import _committed
+from pipelines.inputs import _committed
 from pipelines.rephrase import RephraseJob
 from tests.pipelines.finished import artifact
 

@@ -1,7 +1,7 @@
 import io
 import time
 
-from pipelines.progress import Pace, Scoreboard, Watch
+from pipelines.progress import RequestPace, Scoreboard, Watch
 
 
 def state(done, began, last, in_flight=0):
@@ -26,17 +26,17 @@ def test_of_each_engine_the_latest_state_counts_and_the_time_spans_them_all():
 
 def test_the_total_is_estimated_from_the_part_that_was_read():
     counts = {"read": {"requests": 50, "bytes": 25, "of_bytes": 100}, "engine": {"done": 20}}
-    assert "20 of ~200 requests" in Pace().line(counts)
+    assert "20 of ~200 requests" in RequestPace().line(counts)
 
 
 def test_without_anything_read_there_is_no_estimate():
-    assert "ETA -" in Pace().line({"read": {"of_bytes": 100}})
+    assert "ETA -" in RequestPace().line({"read": {"of_bytes": 100}})
 
 
 def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
     monkeypatch.setattr("pipelines.progress.LINE_EVERY_S", 0.01)
     stream = io.StringIO()
-    with Watch(lambda: {"settled": {"kept": 12}}, stream=stream):
+    with Watch(lambda: {"settled": {"kept": 12}}, RequestPace(), stream=stream):
         deadline = time.monotonic() + 10
         while not stream.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)

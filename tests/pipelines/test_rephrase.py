@@ -13,9 +13,9 @@ from pipelines.exits import RunFailed
 from pipelines.lease import release
 from pipelines.ledger import Ledger
 from pipelines.rephrase import RephraseJob
-from pipelines.run import run_rephrase
+from pipelines.rephrasing import run_rephrase
+from pipelines.rows import DATA
 from pipelines.verify import run_verify, verify
-from pipelines.writer import DATA
 from tests.fakes.openai_server import running_server
 
 WORDS = "The mill by the river grinds {} sacks of rye and {} sacks of wheat each day, and the miller counts them twice."

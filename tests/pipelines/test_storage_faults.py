@@ -9,7 +9,7 @@ from operators.storage.filesystem import Place
 from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.rephrase import RephraseJob
-from pipelines.run import run_rephrase
+from pipelines.rephrasing import run_rephrase
 from pipelines.verify import run_verify, verify
 from tests.fakes.faulty_s3 import answer, faulty_s3, lose_answer, reset_body, reset_request
 from tests.fakes.openai_server import running_server

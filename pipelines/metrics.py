@@ -1,0 +1,46 @@
+"""The metrics of a training run: rows of its artifact, and curves where TensorBoard or Weights & Biases is at hand."""
+
+import importlib.util
+import os
+
+import pyarrow as pa
+
+from operators.storage.filesystem import Place, local_path
+
+NO_CURVES = ("id", "step")
+
+
+def as_table(rows: list[dict]) -> pa.Table:
+    """Make a table of the metrics of some steps: a row a step, null where something was not measured."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
+    ids = pa.array([f"step-{row['step']:08}" for row in rows])
+    return pa.table({"id": ids} | columns)
+
+
+class Live:
+    """Passes on the metrics of each step to what is at hand.
+
+    That is TensorBoard in the folder of a local artifact, and Weights & Biases where it is installed and WANDB_PROJECT is set.
+    """
+
+    def __init__(self, place: Place, step: int):
+        folder = local_path(place.url)
+        self.board = self.wandb = None
+        if folder and importlib.util.find_spec("tensorboardX"):
+            from tensorboardX import SummaryWriter
+
+            self.board = SummaryWriter(f"{folder}/tensorboard", purge_step=step + 1)
+        if os.environ.get("WANDB_PROJECT") and importlib.util.find_spec("wandb"):
+            import wandb
+
+            self.wandb = wandb.init(name=place.url.rsplit("/", 1)[-1], id=place.url.replace("/", "-"), resume="allow")
+
+    def show(self, row: dict) -> None:
+        """Pass on the metrics of a step."""
+        curves = {name: value for name, value in row.items() if name not in NO_CURVES and value is not None}
+        if self.board:
+            for name, value in curves.items():
+                self.board.add_scalar(name, value, row["step"])
+        if self.wandb:
+            self.wandb.log(curves, step=row["step"])

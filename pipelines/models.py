@@ -1,0 +1,91 @@
+"""Where a model is: a folder here or in object storage, a name on the hub, or the last checkpoint of a training artifact."""
+
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+
+from operators.engines.context import model_facts
+from operators.errors import BadRequest
+from operators.packed import Packing
+from operators.storage.filesystem import Place, StorageConfig, local_path
+from operators.tokenizer import contents_digest, load_tokenizer
+from pipelines.records import CHECKPOINTS, MODEL_FILE, read_records
+
+CONFIG = "config.json"
+
+
+def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
+    """Give the address of a model, and what changes when its contents do.
+
+    The address of an artifact of `pretrain` or `reference` stands for its last checkpoint. Raises BadRequest where there is no
+    such model, saying what is missing.
+    """
+    if not model:
+        raise BadRequest("no model is named. Give a model folder, an artifact of `pretrain`, or a name on the hub.")
+    if "://" in model or (Path(model).expanduser().is_dir() and not Path(model).expanduser().joinpath(CONFIG).exists()):
+        model = _last_checkpoint(Place(model, storage)) or model
+    return model, model_facts(local_model(model, storage)).contents
+
+
+def local_model(model: str, storage: StorageConfig) -> str:
+    """Give a folder of this machine (or a hub name) for the address of a model; what lies elsewhere is fetched once."""
+    if local_path(model):
+        return local_path(model) if model.startswith("file://") or Path(model).expanduser().exists() else model
+    names = Place(model, storage).names()
+    if CONFIG not in names:
+        raise BadRequest(f"{model} is no model: it holds no {CONFIG}. Give the folder that save_pretrained wrote.")
+    return fetched(model, storage)
+
+
+def fetched(folder: str, storage: StorageConfig) -> str:
+    """Give a folder of this machine with the files of one that may lie elsewhere; they are fetched once."""
+    if path := local_path(folder):
+        return path
+    place, key = Place(folder, storage), blake2b(folder.encode(), digest_size=8).hexdigest()
+    here = Path(tempfile.gettempdir(), "gristmill-fetched", key)
+    there = Place(str(here), StorageConfig())
+    for name in place.names():
+        if not (here / name).exists():
+            there.publish(name, place.read(name))
+    return str(here)
+
+
+def require_fit(model: str, packing: Packing, storage: StorageConfig) -> None:
+    """Raise BadRequest unless a model has the tokenizer that rows were packed with, and reads as many tokens as a row has."""
+    here = local_model(model, storage)
+    if contents_digest(load_tokenizer(here)) != packing.tokenizer:
+        raise BadRequest(
+            f"the rows were packed with another tokenizer than that of {model}. Pack with its tokenizer "
+            f"(pack.tokenizer={model}), or take a model that was trained with the one of the rows."
+        )
+    context = model_facts(here).context_tokens
+    if context is not None and context < packing.window:
+        raise BadRequest(
+            f"the rows are {packing.window} tokens long and {model} reads {context} at most. Pack with pack.window={context}, "
+            "or take a model with a longer context."
+        )
+
+
+def checkpoints(place: Place) -> list[str]:
+    """Give the folders of an artifact's checkpoints, relative to it, in the order of their steps."""
+    records = read_records(place)
+    if records is None:
+        return []
+    parts = (part.name for commit in records.commits(place) for part in commit.parts)
+    folders = {name.rpartition("/")[0] for name in parts if MODEL_FILE.fullmatch(name)}
+    return sorted(folders, key=step_of)
+
+
+def step_of(folder: str) -> int:
+    """Read the step in the name of a checkpoint's folder."""
+    return int(folder.rpartition("-step-")[2])
+
+
+def checkpoint_folder(run: int, step: int) -> str:
+    """Name the folder of a checkpoint."""
+    return f"{CHECKPOINTS}/run-{run:08}-step-{step:08}"
+
+
+def _last_checkpoint(place: Place) -> str | None:
+    folders = checkpoints(place)
+    return f"{place.url}/{folders[-1]}" if folders else None

@@ -1,0 +1,268 @@
+"""Train a causal language model on packed rows, with Ray Train: packed rows (and scores) -> steps -> checkpoints.
+
+`reference` trains a reference model with plain cross-entropy, `pretrain` trains with any loss; both are one trainer. The unit
+of work is a stretch of steps up to a checkpoint. It is committed with its metrics once the state to go on from is there, so
+whoever dies when, the run goes on from the last commit as if nothing had happened.
+Source: Rho-1, arXiv:2404.07965, section 2.2, steps 1 and 3.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+
+from cluster.session import ClusterConfig
+from operators.errors import BadRequest
+from operators.losses.config import LossConfig
+from operators.settings import setting
+from operators.storage.filesystem import StorageConfig
+from operators.training.config import TrainingConfig
+from pipelines.counts import Counts
+from pipelines.ledger import Ledger
+from pipelines.models import require_fit, resolve_model
+from pipelines.order import END, Span, Spans
+from pipelines.pack import TOKENIZER
+from pipelines.packed import PackedArtifact, ScoreArtifact, open_packed, open_scores
+from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.progress import Report, clock
+from pipelines.records import State
+from pipelines.telling import card, show
+
+CHECKPOINTS_OF_A_RUN = 10  # by default
+COLUMNS = (
+    "`data/` has a row per optimizer step: losses in nats, learning rate, norm of the gradient, tokens read and trained on, "
+    "tokens/s, MFU. `checkpoints/` has models in Hugging Face format."
+)
+
+
+@dataclass
+class TrainData:
+    path: str | None = setting(None, "packed rows: the folder that `gristmill run pack` made", identity=False)
+    validation: str | None = setting(None, "packed rows to evaluate on; null: none", identity=False)
+    validation_rows: int = setting(256, "rows of them that are evaluated on, at the most")
+
+
+@dataclass
+class ScoredData(TrainData):
+    scores: str | None = setting(
+        None, "scores of the packed rows: the folder that `gristmill run score` made", identity=False
+    )
+
+
+@dataclass
+class CheckpointConfig:
+    """When a run saves what it goes on from, when a model for others, and when it evaluates."""
+
+    every_steps: int | None = setting(
+        None,
+        "steps after which the state is saved: what a death costs at most; null: a tenth of the run",
+        identity=False,
+    )
+    model_every_steps: int | None = setting(
+        None, "steps after which a model is saved for good, in Hugging Face format; null: a tenth of the run"
+    )
+    evaluate_every_steps: int | None = setting(
+        None, "steps after which data.validation is evaluated; null: a tenth of the run"
+    )
+
+    def __post_init__(self):
+        for name, steps in asdict(self).items():
+            if steps is not None and steps < 1:
+                raise BadRequest(f"checkpoint.{name} is a number of steps from 1 or null, got {steps}.")
+
+
+@dataclass
+class WorkersConfig:
+    count: int = setting(1, "workers of Ray Train: one per GPU, or processes on CPUs", identity=False)
+    gpus: bool | None = setting(None, "whether each worker has a GPU; null: where the cluster has any", identity=False)
+    cpus: int | None = setting(
+        None, "CPUs of each worker; null: an even share of a node without GPUs, else 1", identity=False
+    )
+
+    def __post_init__(self):
+        for name in ("count", "cpus"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadRequest(f"workers.{name} is a number from 1, got {value}.")
+
+
+@dataclass
+class TrainOutput:
+    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+
+
+@dataclass
+class ReferenceJob(TrainingConfig):
+    """Everything `gristmill run reference` can be told."""
+
+    data: TrainData = field(default_factory=TrainData)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    output: TrainOutput = field(default_factory=TrainOutput)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+
+@dataclass
+class PretrainJob(ReferenceJob):
+    """Everything `gristmill run pretrain` can be told."""
+
+    data: ScoredData = field(default_factory=ScoredData)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the workers are handed: the job, its data, and when to do what. Can be pickled."""
+
+    job: ReferenceJob
+    loss: LossConfig
+    packed: PackedArtifact
+    scores: ScoreArtifact | None
+    validation: PackedArtifact | None
+    tokenizer: str
+    columns: tuple[str, ...]  # of the scores, that the loss reads
+    steps: int
+
+    @property
+    def references(self) -> int:
+        """Count the references whose losses the scores hold; 1 where there are no scores."""
+        return max(1, sum(name.startswith("reference_loss") for name in self.scores.columns)) if self.scores else 1
+
+    def due(self, step: int, every: int | None) -> bool:
+        """Whether something is to be done after a step: every so many, and after the last."""
+        return step == self.steps or step % (every or max(1, self.steps // CHECKPOINTS_OF_A_RUN)) == 0
+
+    @property
+    def split(self) -> str:
+        return f"steps:0-{self.steps}"
+
+    def span(self, begin: int, end: int) -> Span:
+        """Give the places that the steps after `begin` up to `end` settle."""
+        return (begin, 0), (END if end == self.steps else end, 0)
+
+    def done(self, state: State) -> int:
+        """Count the steps that are settled."""
+        spans = state.done.get(self.split, Spans()).spans
+        return min(spans[0][1][0], self.steps) if spans and spans[0][0] == (0, 0) else 0
+
+
+class Train(Pipeline):
+    """Raises BadRequest for what cannot work, before anything is spent."""
+
+    name = "reference"
+
+    def __init__(self, job: ReferenceJob):
+        self.job, self.cluster = job, job.cluster
+        if not job.model.path:
+            job.model.shape()
+        loss = job.loss if isinstance(job, PretrainJob) else LossConfig()
+        self.place = output_place(job.output.path, job.storage, f"runs/{self.name}")
+        packed = open_packed(job.data.path, job.storage, "data.path")
+        validation = _validation(job, packed)
+        scores = _scores(job, packed)
+        self.place.check_writable()
+        tokenizer, model_contents = f"{packed.place.url}/{TOKENIZER}", None
+        if job.model.path:
+            job.model.path, model_contents = resolve_model(job.model.path, job.storage)
+            require_fit(job.model.path, packed.packing, job.storage)
+        steps = job.total_steps(packed.rows, packed.packing.window)
+        self.plan = Plan(job, loss, packed, scores, validation, tokenizer, _columns(loss, scores), steps)
+        contents = {
+            "packed rows": packed.key,
+            "validation rows": validation and validation.key,
+            "scores": scores and scores.key,
+            "model's contents": model_contents,
+            "packing": asdict(packed.packing),
+        }
+        self.run = described(self.name, job, contents, {}, [self.plan.split])
+
+    def left(self, state: State) -> list[int]:
+        """Give the step to go on from."""
+        done = self.plan.done(state)
+        return [done] if done < self.plan.steps else []
+
+    def of_all(self, work: list[int]) -> Counts:
+        return {"read": {"of_steps": self.plan.steps, "from_step": work[0]}}
+
+    def pace(self) -> "TrainPace":
+        return TrainPace()
+
+    def stream(self, work: list[int], ledger: Ledger, report: Report) -> None:
+        from pipelines.training import train
+
+        train(self.plan, ledger, report)
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = f"A language model, trained with `gristmill run {run['pipeline']}`."
+        return card(run["pipeline"], title, what, facts(run, counts), COLUMNS, "data/*.parquet")
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))
+
+
+class Pretrain(Train):
+    name = "pretrain"
+
+
+def _scores(job: ReferenceJob, packed: PackedArtifact) -> ScoreArtifact | None:
+    path = job.data.scores if isinstance(job, PretrainJob) else None
+    return open_scores(path, job.storage, "data.scores", packed) if path else None
+
+
+def _validation(job: ReferenceJob, packed: PackedArtifact) -> PackedArtifact | None:
+    """Open the validation rows. Raises BadRequest where they were packed in another way than those to train on."""
+    if not job.data.validation:
+        return None
+    validation = open_packed(job.data.validation, job.storage, "data.validation")
+    if validation.packing != packed.packing:
+        raise BadRequest(
+            f"data.validation was packed in another way than data.path: {validation.packing} there, {packed.packing} here. "
+            "Pack it with the same settings."
+        )
+    return validation
+
+
+def _columns(loss: LossConfig, scores: ScoreArtifact | None) -> tuple[str, ...]:
+    """Name the columns of the scores that a loss reads. Raises BadRequest where the scores lack one."""
+    from operators.losses import build_loss
+
+    there = scores.columns if scores else ()
+    references = sum(name.startswith("reference_loss") for name in there)
+    needed = build_loss(loss, max(references, 1)).columns
+    if missing := [name for name in needed if name not in there]:
+        given = f"data.scores has {', '.join(there)}" if scores else "data.scores is not given"
+        raise BadRequest(
+            f"loss.score={loss.score} reads {', '.join(missing)}, and {given}. `gristmill run score` makes it"
+            + (" with score.entropy=true." if any("entropy" in name for name in missing) else ".")
+        )
+    return tuple(needed)
+
+
+def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
+    """Give the totals that matter, as words: tokens are counted both ways, read and trained on."""
+    tokens, model = counts.get("tokens", {}), run["config"]["model"]
+    read, trained = tokens.get("read", 0), tokens.get("trained", 0)
+    share = f" ({trained / read:.1%})" if read else ""
+    return [
+        ("model", model["path"] or model["preset"] or "{layers} layers, {heads} heads, width {width}".format(**model)),
+        ("loss", (run["config"].get("loss") or {}).get("name", "cross_entropy")),
+        ("steps", f"{counts.get('kept', {}).get('steps', 0):,} of {run['splits'][0].rpartition('-')[2]}"),
+        ("tokens", f"{read:,} read, {trained:,} trained on{share}"),
+    ]
+
+
+@dataclass
+class TrainPace:
+    """Shows how the last step went."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    def line(self, counts: Counts) -> str:
+        now, last = clock(time.monotonic() - self.began), counts.get("latest")
+        if not last:
+            return f"{now}  workers are starting"
+        steps, rate = counts["read"]["of_steps"], last["tokens_per_second"]
+        left = (steps - last["step"]) * last["seconds"]
+        speed = f"{rate:,.0f} tokens/s" + (f" | MFU {last['mfu']:.1%}" if last.get("mfu") else "")
+        return f"{now}  step {last['step']:,} of {steps:,} | loss {last['loss']:.4f} | {speed} | ETA {clock(left)}"

@@ -1,0 +1,212 @@
+"""What the workers of Ray Train do: steps, and at each checkpoint a commit of the state to go on from, metrics and models."""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from operators.errors import BadRequest, StorageFailure
+from pipelines.exits import RunFailed
+from pipelines.ledger import Ledger, Lost, publish_file, publish_part, table_name
+from pipelines.metrics import Live, as_table
+from pipelines.models import checkpoint_folder, fetched, local_model
+from pipelines.pretrain import Plan
+from pipelines.progress import Report
+from pipelines.records import RECORDS, Commit, Part, epoch_of, read_records
+
+STATES = f"{RECORDS}/states"  # what a run goes on from: the last two, each in a folder of its own
+TOKENS = {"read": "tokens_seen", "trained": "tokens_trained"}  # how a step's metrics name what is counted
+MOST_DEATHS = 5  # of workers between two commits
+
+
+def train(plan: Plan, ledger: Ledger, report: Report) -> None:
+    """Run the steps that are left on workers of Ray Train. Raises RunFailed where they cannot go on."""
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    from cluster.resources import gpus, nodes, whole_node_cpus
+
+    workers = plan.job.workers
+    on_gpus = gpus() > 0 if workers.gpus is None else workers.gpus
+    cpus = workers.cpus or (1 if on_gpus else whole_node_cpus(math.ceil(workers.count / nodes())))
+    scratch = tempfile.mkdtemp(prefix="gristmill-train-")  # Ray's own notes; what a run goes on from is in the artifact
+    try:
+        TorchTrainer(
+            work,
+            train_loop_config={"plan": plan, "ledger": ledger, "report": report},
+            scaling_config=ScalingConfig(
+                num_workers=workers.count, use_gpu=on_gpus, resources_per_worker={"CPU": cpus, "GPU": int(on_gpus)}
+            ),
+            run_config=RunConfig(name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=-1)),
+        ).fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if why := ray.get(report.board.why.remote()):
+        raise RunFailed(why)
+
+
+def work(config: dict[str, Any]) -> None:
+    """Do the steps as one of the workers.
+
+    What cannot be mended by beginning again is noted for the driver. Of several workers the others may be waiting for the one
+    that ran into it, so it fails; all are started again then, and end at once.
+    """
+    from operators.training.loop import Diverged
+
+    plan, ledger, report = config["plan"], config["ledger"], config["report"]
+    if report.why():
+        return
+    try:
+        Worker(plan, ledger, report).run()
+    except Diverged as error:  # all workers alike
+        report.failed(f"{error} {_what_stays(ledger)}")
+    except (BadRequest, Lost, StorageFailure) as error:
+        report.failed(str(error))
+        if plan.job.workers.count > 1:
+            raise
+
+
+class Worker:
+    """One rank of a run, from the last commit to the end."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, report: Report):
+        from operators.training.parallel import World
+
+        self.plan, self.ledger, self.report = plan, ledger, report
+        self.world = World.joined()
+        self.first = self.world.rank == 0
+
+    def run(self) -> None:
+        begin, state = self._agreed(self._last)
+        self._agreed(lambda: self._require_progress(begin))
+        trainer = self._trainer()
+        if state:
+            trainer.restore(Path(fetched(f"{self.ledger.place.url}/{state}", self.ledger.place.storage)))
+        metrics, live = [], Live(self.ledger.place, begin) if self.first else None
+        before = {name: getattr(trainer, name) for name in TOKENS.values()}
+        for result in trainer.steps():
+            row = asdict(result) | self._evaluated(trainer, result.step)
+            metrics.append(row)
+            if live:
+                live.show(row)
+                self.report.latest({name: value for name, value in row.items() if value is not None})
+            if self.plan.due(result.step, self.plan.job.checkpoint.every_steps):
+                self._commit(trainer, begin, before, metrics)
+                begin, before, metrics = result.step, row, []
+
+    def _agreed(self, decide: Callable[[], Any]) -> Any:
+        """Have the first rank decide, and give all what it decided."""
+        return self.world.tell(decide() if self.first else None)[0]
+
+    def _last(self) -> tuple[int, str | None]:
+        """Give the steps that are settled, and the folder of the state after them."""
+        records = read_records(self.ledger.place)
+        done = self.plan.done(records.now())
+        for commit in records.commits(self.ledger.place) if done else ():
+            if any(span[1][0] == done for spans in commit.spans.values() for span in spans):
+                (table,) = (part for part in commit.parts if part.name.startswith("data/"))
+                return done, state_folder(epoch_of(table.name), done)
+        return 0, None
+
+    def _require_progress(self, begin: int) -> None:
+        """Raise BadRequest where workers die again and again without a commit."""
+        if (deaths := self.report.begin(f"train|{self.ledger.number}|{begin}")) >= MOST_DEATHS:
+            raise BadRequest(
+                f"{deaths} times a worker died before the steps after {begin} were committed. If memory is short, lower "
+                "batch.micro_rows or take activation_checkpointing=true; if machines are lost more often than that, lower "
+                "checkpoint.every_steps. The same command goes on."
+            )
+
+    def _trainer(self):
+        from operators.losses import build_loss
+        from operators.training.feeding import Shards
+        from operators.training.loop import Trainer
+
+        plan, storage = self.plan, self.ledger.place.storage
+        job = plan.job
+        if job.model.path:
+            job = replace(job, model=replace(job.model, path=local_model(job.model.path, storage)))
+        shards = Shards(
+            plan.packed.packing,
+            [shard.rows for shard in plan.packed.shards],
+            self._load,
+            plan.columns,
+            plan.loss.eos,
+        )
+        tokenizer = Path(fetched(plan.tokenizer, storage))
+        return Trainer(job, build_loss(plan.loss, plan.references), shards, self.world, tokenizer)
+
+    def _load(self, shard: int) -> tuple[pa.Table, pa.Table | None]:
+        name = self.plan.packed.shards[shard].name
+        return self.plan.packed.load(name), self.plan.scores.load(name) if self.plan.columns else None
+
+    def _evaluated(self, trainer: Any, step: int) -> dict[str, float]:
+        """Evaluate on the validation rows, where that is due."""
+        plan = self.plan
+        if plan.validation is None or not plan.due(step, plan.job.checkpoint.evaluate_every_steps):
+            return {}
+        return {"validation_loss": trainer.evaluate(self._validation).loss}
+
+    @cached_property
+    def _validation(self) -> pa.Table:
+        return self.plan.validation.head(self.plan.job.data.validation_rows)
+
+    def _commit(self, trainer: Any, begin: int, before: dict, metrics: list[dict]) -> None:
+        """Save the state, and commit the steps up to it with their metrics; a model too, where that is due."""
+        step = metrics[-1]["step"]
+        with tempfile.TemporaryDirectory(prefix="gristmill-state-") as scratch:
+            state, model = Path(scratch, "state"), Path(scratch, "model")
+            trainer.save_state(state)
+            models = self.plan.due(step, self.plan.job.checkpoint.model_every_steps)
+            if models:
+                trainer.save_model(model)
+            if self.first:
+                publish(self.ledger, self.plan, begin, before, metrics, state, model if models else None)
+        self.report.end(f"train|{self.ledger.number}|{begin}")
+        self.world.tell(None)  # none goes on before it is committed
+
+
+def publish(
+    ledger: Ledger, plan: Plan, begin: int, before: dict, metrics: list[dict], state: Path, model: Path | None
+) -> None:
+    """Publish what the steps after `begin` gave, and commit it. `before` has the counts of tokens then.
+
+    Then the states that nobody needs any more go.
+    """
+    step = metrics[-1]["step"]
+    if not ledger.current():
+        raise ledger.lost()
+    place, folder = ledger.place, state_folder(ledger.number, step)
+    for file in sorted(state.iterdir(), key=lambda file: file.suffix == ".json"):  # the list of the others comes last
+        place.publish(f"{folder}/{file.name}", file.read_bytes())
+    parts = [publish_part(ledger, table_name(ledger, "data", "parquet"), as_table(metrics))]
+    if model:
+        parts += _published_model(ledger, checkpoint_folder(ledger.number, step), model)
+    counts = {
+        "kept": {"steps": len(metrics)},
+        "tokens": {kind: metrics[-1][name] - before[name] for kind, name in TOKENS.items()},
+    }
+    ledger.commit(f"steps-{step}", Commit(parts, {plan.split: [plan.span(begin, step)]}, counts))
+    for old in place.folders(STATES):
+        if old not in (folder, state_folder(ledger.number, begin)):
+            for name in place.names(old):
+                place.remove(name)
+
+
+def _published_model(ledger: Ledger, folder: str, model: Path) -> list[Part]:
+    return [publish_file(ledger, f"{folder}/{file.name}", file.read_bytes()) for file in sorted(model.iterdir())]
+
+
+def state_folder(run: int, step: int) -> str:
+    return f"{STATES}/run-{run:08}-step-{step:08}"
+
+
+def _what_stays(ledger: Ledger) -> str:
+    return f"All that was committed before stays in {ledger.place.url}, the last state too."

@@ -1,0 +1,159 @@
+import gzip
+import json
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from operators.errors import BadRequest
+from operators.packed import rows_of
+from operators.storage.filesystem import Place, StorageConfig
+from operators.tokenizer import load_tokenizer
+from pipelines.config import compose
+from pipelines.opening import Otherwise
+from pipelines.pack import GROUP_BYTES, PackDocuments, PackJob, grouped
+from pipelines.packed import open_packed
+from pipelines.records import read_records
+from pipelines.run import run_pipeline
+from pipelines.status import show_status
+from pipelines.verify import verify
+from tests.tiny_model import make_tiny_model
+
+WINDOW = 32
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(make_tiny_model(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three files, one of them packed, with a Korean page, an empty text and a broken line."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number in range(2):
+        lines = [
+            json.dumps({"id": f"{number}-{i}", "text": f"Mill {i} of file {number}. " * (i % 7 + 1)}) for i in range(40)
+        ]
+        (folder / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
+    with gzip.open(folder / "2.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"id": "ko", "text": "물레방아는 강가에 서 있다. " * 30}) + "\n")
+        file.write(json.dumps({"id": "empty", "text": ""}) + "\n{broken\n")
+    return folder
+
+
+def pack(corpus, model, output, *words, **how):
+    settings = [
+        f"input.path={corpus}",
+        f"pack.tokenizer={model}",
+        f"pack.window={WINDOW}",
+        f"output.path={output}",
+        *words,
+    ]
+    return run_pipeline(PackDocuments(compose(PackJob, None, settings)), **{"say": lambda line: None} | how)
+
+
+def texts(output, model) -> Counter:
+    """Give the documents of an artifact, put together from its rows in the order of their ids."""
+    packed = open_packed(str(output), StorageConfig(), "data.path")
+    tokenizer, eos = load_tokenizer(model), packed.packing.eos
+    rows = [rows_of(packed.load(shard.name)) for shard in packed.shards]
+    by_id = {id: (r.tokens_RT[i], r.targets_RT[i]) for r in rows for i, id in enumerate(r.ids)}
+    names = sorted(by_id, key=lambda id: (id.rpartition("-")[0], int(id.rpartition("-")[2])))
+    found, document = Counter(), []
+    for token in (t for name in names for t in by_id[name][0][by_id[name][1]].tolist()):
+        if token == eos:
+            found[tokenizer.decode(document)] += 1
+            document = []
+        else:
+            document.append(token)
+    assert not document
+    return found
+
+
+def documents(corpus) -> Counter:
+    lines = [line for number in range(2) for line in (corpus / f"{number}.jsonl").read_text().splitlines()]
+    lines.append(gzip.decompress((corpus / "2.jsonl.gz").read_bytes()).decode().splitlines()[0])
+    return Counter(json.loads(line)["text"] for line in lines)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_every_document_is_in_the_rows_once_and_what_left_has_a_reason(corpus, model, tmp_path):
+    place = pack(corpus, model, tmp_path / "out", "pack.rows_per_part=5")
+    assert texts(tmp_path / "out", model) == documents(corpus)
+    assert verify(place).whole
+    counts = read_records(place).now().counts
+    assert counts["documents"] == 83
+    assert counts["rejected"]["document"] == {"read/empty_text": 1, "read/invalid_json": 1}
+    files = place.names("data")
+    table = pa.ipc.open_file(pa.memory_map(f"{tmp_path}/out/{files[0]}")).read_all()
+    assert table.schema.field("tokens").type.list_size == WINDOW
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_the_same_documents_give_the_same_rows_whatever_the_shards(corpus, model, tmp_path):
+    pack(corpus, model, tmp_path / "a")
+    pack(corpus, model, tmp_path / "b", "pack.rows_per_part=3")
+    a, b = (open_packed(str(tmp_path / name), StorageConfig(), "data.path") for name in "ab")
+    assert len(b.shards) > len(a.shards) == 1
+    tokens = [np.concatenate([rows_of(p.load(s.name)).tokens_RT for s in p.shards]) for p in (a, b)]
+    assert sorted(map(bytes, tokens[0])) == sorted(map(bytes, tokens[1]))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_damaged_part_is_taken_back_and_packed_again(corpus, model, tmp_path):
+    from pipelines.verify import run_verify
+
+    place = pack(corpus, model, tmp_path / "out")
+    name = place.names("data")[0]
+    place.publish(name, place.read(name)[:-9] + b"gristmill")
+    assert list(verify(place).damaged) == [name]
+    with pytest.raises(Exception, match="not whole"):
+        run_verify(place, repair=True, say=lambda line: None)
+    pack(corpus, model, tmp_path / "out")
+    assert verify(place).whole and texts(tmp_path / "out", model) == documents(corpus)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_limit_counts_documents_in_order(corpus, model, tmp_path):
+    pack(corpus, model, tmp_path / "out", "input.limit=3")
+    first = [json.loads(line)["text"] for line in (corpus / "0.jsonl").read_text().splitlines()[:3]]
+    assert texts(tmp_path / "out", model) == Counter(first)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_other_settings_are_refused_and_status_tells_of_rows(corpus, model, tmp_path):
+    place = pack(corpus, model, tmp_path / "out")
+    with pytest.raises(BadRequest, match=r"pack.cross_document: False there, True now"):
+        pack(corpus, model, tmp_path / "out", "pack.cross_document=true")
+    show_status(place, (lines := []).append)
+    assert "complete" in lines[0]
+    beside = pack(corpus, model, tmp_path / "out", "pack.cross_document=true", otherwise=Otherwise.NEW)
+    assert beside.url != place.url and verify(beside).whole
+
+
+def test_small_files_are_packed_together_and_a_limit_packs_all(tmp_path):
+    from operators.storage.base import InputFile, Split
+
+    splits = [
+        Split(InputFile(str(i), str(i), size, "jsonl"), 0, size) for i, size in enumerate([10, 10, GROUP_BYTES, 10])
+    ]
+    assert [len(group) for group in grouped(splits, None)] == [2, 1, 1]
+    assert [len(group) for group in grouped(splits, 5)] == [4]
+
+
+def test_what_is_not_packed_or_not_there_is_told(tmp_path):
+    with pytest.raises(BadRequest, match=r"data.path is not given"):
+        open_packed(None, StorageConfig(), "data.path")
+    with pytest.raises(
+        BadRequest, match=r"is no artifact of gristmill. Give the folder that `gristmill run pack` made"
+    ):
+        open_packed(str(tmp_path), StorageConfig(), "data.path")
+
+
+def test_the_tokenizer_travels_with_the_rows(corpus, model, tmp_path, ray_session):
+    place = pack(corpus, model, tmp_path / "out")
+    there = Place(f"{place.url}/tokenizer", StorageConfig())
+    assert {"tokenizer.json", "tokenizer_config.json"} <= set(there.names())
