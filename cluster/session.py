@@ -25,8 +25,11 @@ class NoCluster(RuntimeError):
 
 
 @contextmanager
-def session(config: ClusterConfig) -> Iterator[None]:
-    """Hold a connection to Ray. One that is already there is used and left open."""
+def session(config: ClusterConfig, quiet: bool = False) -> Iterator[None]:
+    """Hold a connection to Ray. One that is already there is used and left open.
+
+    With `quiet` what Ray's processes print stays in its own logs.
+    """
     _settle_environment()
     import ray
 
@@ -34,7 +37,7 @@ def session(config: ClusterConfig) -> Iterator[None]:
         yield
         return
     try:
-        _connect(config)
+        _connect(config, quiet)
     except Exception as error:  # Ray raises a bare Exception where its processes take too long
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NoCluster(
@@ -47,18 +50,18 @@ def session(config: ClusterConfig) -> Iterator[None]:
         ray.shutdown()
 
 
-def _connect(config: ClusterConfig) -> None:
+def _connect(config: ClusterConfig, quiet: bool) -> None:
     import ray
 
     if config.address:
-        ray.init(address=config.address, log_to_driver=True, logging_level=logging.WARNING)
+        ray.init(address=config.address, log_to_driver=not quiet, logging_level=logging.WARNING)
         return
     ray.init(
         address="local",  # its own, whatever RAY_ADDRESS says or else runs on this machine
         num_cpus=config.cpus or max(2, os.cpu_count() or 2),
         object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
         include_dashboard=False,
-        log_to_driver=True,
+        log_to_driver=not quiet,
         logging_level=logging.WARNING,
     )
 

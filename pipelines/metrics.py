@@ -10,12 +10,20 @@ from operators.storage.filesystem import Place, local_path
 NO_CURVES = ("id", "step")
 
 
+COUNTS = ("step", "tokens_seen", "tokens_trained")
+METRICS = pa.schema(
+    [
+        ("id", pa.string()),
+        *((name, pa.int64()) for name in COUNTS),
+        *((name, pa.float64()) for name in ("loss", "loss_kept", "loss_left", "kept", "validation_loss")),
+        *((name, pa.float64()) for name in ("grad_norm", "lr", "seconds", "tokens_per_second", "mfu")),
+    ]
+)
+
+
 def as_table(rows: list[dict]) -> pa.Table:
     """Make a table of the metrics of some steps: a row a step, null where something was not measured."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
-    ids = pa.array([f"step-{row['step']:08}" for row in rows])
-    return pa.table({"id": ids} | columns)
+    return pa.Table.from_pylist([{"id": f"step-{row['step']:08}"} | row for row in rows], METRICS)
 
 
 class Live:

@@ -90,6 +90,11 @@ def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedA
     )
 
 
+def shard_key(shard: Part) -> str:
+    """Name a shard as what is to be done, its places being rows."""
+    return f"{shard.name}:0-{shard.rows}"
+
+
 def load_table(place: Place, part: Part) -> pa.Table:
     """Read an Arrow part whole. Raises StorageFailure where its bytes are not those that were written."""
     data = place.read(part.name)

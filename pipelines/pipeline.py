@@ -5,6 +5,7 @@ anything is spent. The rest (who owns the artifact, what counts, resuming) is th
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ class Pipeline(ABC):
     """
 
     cuts: tuple[str, ...] = ("",)
+    quiet: bool = False  # whether Ray keeps to itself what its processes print
     place: Place
     cluster: ClusterConfig
     warnings: tuple[str, ...] | list[str] = ()
@@ -43,6 +45,10 @@ class Pipeline(ABC):
     @abstractmethod
     def left(self, state: State) -> list:
         """Give what is left to do, nothing where all is settled."""
+
+    def needs(self) -> Iterable["Pipeline"]:
+        """Give the pipelines whose artifacts the work needs, to be run before it is begun."""
+        return ()
 
     @abstractmethod
     def stream(self, work: list, ledger: Ledger, report: Report) -> None:
@@ -63,6 +69,10 @@ class Pipeline(ABC):
     def afterwards(self, counts: Counts) -> list[str]:
         """Say what came out while it ran, from the counts that were reported."""
         return []
+
+    def report(self, state: State) -> dict[str, bytes]:
+        """Give files for people, by name, that stand beside the card of the finished artifact."""
+        return {}
 
     @staticmethod
     @abstractmethod

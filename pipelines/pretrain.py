@@ -149,6 +149,7 @@ class Train(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
 
     name = "reference"
+    quiet = True  # Ray Train tells at length of every worker; what matters is told by ours
 
     def __init__(self, job: ReferenceJob):
         self.job, self.cluster = job, job.cluster
@@ -159,13 +160,13 @@ class Train(Pipeline):
         packed = open_packed(job.data.path, job.storage, "data.path")
         validation = _validation(job, packed)
         scores = _scores(job, packed)
-        self.place.check_writable()
         tokenizer, model_contents = f"{packed.place.url}/{TOKENIZER}", None
         if job.model.path:
             job.model.path, model_contents = resolve_model(job.model.path, job.storage)
             require_fit(job.model.path, packed.packing, job.storage)
         steps = job.total_steps(packed.rows, packed.packing.window)
         self.plan = Plan(job, loss, packed, scores, validation, tokenizer, _columns(loss, scores), steps)
+        self.place.check_writable()
         contents = {
             "packed rows": packed.key,
             "validation rows": validation and validation.key,

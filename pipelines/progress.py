@@ -26,6 +26,7 @@ class Scoreboard(Notes):
         self.engines: dict[str, dict] = {}
         self.failure: str | None = None
         self.latest: dict = {}
+        self.noticed: str | None = None
 
     def add(self, counts: Counts) -> None:
         """Add counts to those that are there."""
@@ -47,6 +48,13 @@ class Scoreboard(Notes):
 
     def why(self) -> str | None:
         return self.failure
+
+    def notice(self, message: str) -> None:
+        """Take down an error that the run may outlive."""
+        self.noticed = message
+
+    def last_notice(self) -> str | None:
+        return self.noticed
 
     def tell(self, state: dict) -> None:
         """Take down how things stand, in the place of how they stood."""
@@ -126,6 +134,16 @@ class Report:
         import ray
 
         ray.get(self.board.fail.remote(message))
+
+    def noticed(self, message: str) -> None:
+        import ray
+
+        ray.get(self.board.notice.remote(message))
+
+    def last_notice(self) -> str | None:
+        import ray
+
+        return ray.get(self.board.last_notice.remote())
 
     def why(self) -> str | None:
         import ray

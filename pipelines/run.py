@@ -4,9 +4,9 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from cluster.session import session
+from cluster.session import ClusterConfig, session
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place
 from pipelines.amend import failures
@@ -22,9 +22,16 @@ SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; n
 
 
 def run_pipeline(
-    pipeline: Pipeline, otherwise: Otherwise = Otherwise.REFUSE, retry_failed: bool = False, say=print
+    pipeline: Pipeline,
+    otherwise: Otherwise = Otherwise.REFUSE,
+    retry_failed: bool = False,
+    say=print,
+    tell: bool = True,
 ) -> Place:
-    """Run or resume a pipeline, and give the place of its artifact. Raises BadRequest, RunFailed or Interrupted."""
+    """Run or resume a pipeline, and give the place of its artifact; `tell` shows what became of everything.
+
+    Raises BadRequest, RunFailed or Interrupted.
+    """
     began = time.monotonic()
     for warning in pipeline.warnings:
         say(f"note: {warning}")
@@ -40,16 +47,27 @@ def run_pipeline(
     state = records.now() if records else State()
     left = pipeline.left(state) or (retry_failed and failures(state.counts))
     if left or not (records and swept(place, records)):
+        if left:
+            _run_needed(list(pipeline.needs()), pipeline.cluster, say)
         state = _go_on(pipeline, place, records, retry_failed, say)
     else:
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(pipeline, place, state, anew=False)
-    pipeline.show(pipeline.run, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
+    if tell:
+        pipeline.show(pipeline.run, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
     if not any(state.counts.get("kept", {}).values()):
         say("note: no row was kept. The reasons stand above, and with each row in rejected/.")
     if failed := failures(state.counts):
         say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
     return place
+
+
+def _run_needed(needed: list[Pipeline], cluster: ClusterConfig, say) -> None:
+    """Run what a pipeline needs, on one Ray."""
+    with session(cluster) if needed else nullcontext():
+        for number, pipeline in enumerate(needed, 1):
+            say(f"needed first, {number} of {len(needed)}: {pipeline.place.url}")
+            run_pipeline(pipeline, say=lambda line: None, tell=False)
 
 
 def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say) -> State:
@@ -78,7 +96,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
     if settled.get("kept"):
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
     # In this order: Ray sets signal handlers of its own.
-    with session(pipeline.cluster), _resumable(ledger.place.url):
+    with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
         import ray
 
         board = start_board()
@@ -97,6 +115,9 @@ def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: boo
     for name, text in texts.items():
         if anew or not place.exists(name):
             place.publish(name, text.encode())
+    if anew:
+        for name, content in pipeline.report(state).items():
+            place.publish(name, content)
 
 
 @contextmanager

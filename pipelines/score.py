@@ -23,7 +23,7 @@ from pipelines.ledger import Ledger, publish_part, table_name
 from pipelines.models import local_model, require_fit, resolve_model
 from pipelines.notes import StageFailure
 from pipelines.order import END, Span, Spans
-from pipelines.packed import PackedArtifact, load_table, open_packed
+from pipelines.packed import PackedArtifact, load_table, open_packed, shard_key
 from pipelines.pipeline import Pipeline, described, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import Commit, Part, State
@@ -86,11 +86,11 @@ class ScoreRows(Pipeline):
         require_reference(job.reference)
         self.place = output_place(job.output.path, job.storage, "runs/scores")
         self.packed = open_packed(job.data.path, job.storage, "data.path")
-        self.place.check_writable()
         resolved = [resolve_model(model, job.storage) for model in job.reference.models]
         self.models = [model for model, _ in resolved]
         for tokenizer in self.models or [job.reference.tokenizer]:
             require_fit(tokenizer, self.packed.packing, job.storage)
+        self.place.check_writable()
         references = len(self.models) or 1
         self.run = described(
             "score",
@@ -102,7 +102,7 @@ class ScoreRows(Pipeline):
                 "columns": score_columns(references, job.score.entropy),
             },
             {shard.name: [shard.bytes, shard.checksum] for shard in self.packed.shards},
-            [_key(shard) for shard in self.packed.shards],
+            [shard_key(shard) for shard in self.packed.shards],
         )
 
     def left(self, state: State) -> list["Unit"]:
@@ -110,7 +110,7 @@ class ScoreRows(Pipeline):
             unit
             for shard in self.packed.shards
             for unit in units(shard, self._rows_per_unit)
-            if state.done.get(_key(shard), Spans()).outside(unit.span)
+            if state.done.get(shard_key(shard), Spans()).outside(unit.span)
         ]
 
     def of_all(self, work: list["Unit"]) -> Counts:
@@ -158,10 +158,6 @@ class Unit(NamedTuple):
 def units(shard: Part, rows: int) -> list[Unit]:
     """Cut a shard into units of so many rows."""
     return [Unit(shard, begin, min(begin + rows, shard.rows)) for begin in range(0, shard.rows, rows)]
-
-
-def _key(shard: Part) -> str:
-    return f"{shard.name}:0-{shard.rows}"
 
 
 def require_reference(reference: ReferenceConfig) -> None:
@@ -233,7 +229,7 @@ class ScoreUnits:
             scores = self.scorer(load_table(self.packed.place, unit.shard).slice(unit.begin, unit.rows))
         part = publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), scores)
         counts = {"kept": {"scored": unit.rows}}
-        self.ledger.commit(name, Commit([part], {_key(unit.shard): [unit.span]}, counts))
+        self.ledger.commit(name, Commit([part], {shard_key(unit.shard): [unit.span]}, counts))
         self.isolation.report.add({"settled": {"kept": unit.rows}})
 
 
@@ -260,7 +256,8 @@ class ScorePace:
         if rows and not self.first:
             self.first = (now, rows)
         of, window = read.get("of_rows", 0), read.get("window", 0)
-        rate = (rows - self.first[1]) / max(now - self.first[0], 1e-9) if self.first else 0
+        begun, before = self.first if self.first and rows > self.first[1] else (self.began, 0)
+        rate = (rows - before) / max(now - begun, 1e-9)
         left = clock((of - rows) / rate) if rate else "-"
         tokens = f"{rows * window:,} of {of * window:,} tokens"
         return f"{clock(now - self.began)}  {tokens} | {rate * window:,.0f} tokens/s | ETA {left}"

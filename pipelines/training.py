@@ -71,6 +71,9 @@ def work(config: dict[str, Any]) -> None:
         report.failed(str(error))
         if plan.job.workers.count > 1:
             raise
+    except Exception as error:
+        report.noticed(f"{type(error).__name__}: {error}")
+        raise
 
 
 class Worker:
@@ -118,8 +121,9 @@ class Worker:
     def _require_progress(self, begin: int) -> None:
         """Raise BadRequest where workers die again and again without a commit."""
         if (deaths := self.report.begin(f"train|{self.ledger.number}|{begin}")) >= MOST_DEATHS:
+            last = self.report.last_notice() or "Ray's logs may say why"
             raise BadRequest(
-                f"{deaths} times a worker died before the steps after {begin} were committed. If memory is short, lower "
+                f"{deaths} times a worker died before the steps after {begin} were committed ({last}). If memory is short, lower "
                 "batch.micro_rows or take activation_checkpointing=true; if machines are lost more often than that, lower "
                 "checkpoint.every_steps. The same command goes on."
             )

@@ -1,0 +1,213 @@
+"""Training dynamics: how the loss of each token moves over the checkpoints of a run: score each checkpoint -> classify -> page.
+
+Every checkpoint scores the packed rows into an artifact of its own under OUTPUT/losses, which is reused. A second pass goes
+through the shards one by one, with four sums a token, and classifies.
+Source: Rho-1, arXiv:2404.07965, its section on training dynamics.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cluster.session import ClusterConfig
+from operators.dynamics.classes import DynamicsConfig
+from operators.errors import BadRequest
+from operators.losses.config import LossConfig
+from operators.score.base import ScoreConfig
+from operators.settings import setting
+from operators.storage.filesystem import Place, StorageConfig
+from operators.tokenizer import load_tokenizer
+from pipelines.classify import classify_shard, curves_from, mean_loss, totals_from
+from pipelines.counts import Counts
+from pipelines.ledger import Ledger
+from pipelines.models import checkpoints, fetched, require_fit, resolve_model, step_of
+from pipelines.order import Spans
+from pipelines.pack import TOKENIZER
+from pipelines.packed import ScoreArtifact, open_packed, open_scores, shard_key
+from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.progress import Report as Board
+from pipelines.progress import clock
+from pipelines.records import Part, State
+from pipelines.score import DataConfig, ReferenceConfig, ScoreJob, ScoreOutput, ScoreRows
+from pipelines.telling import card, show
+
+PAGE = "report.html"
+COLUMNS = (
+    "Arrow files, aligned to those of the packed rows by `id`. `class` is an index of H→H, L→H, H→L, L→L, or -1 where there is "
+    "no prediction; `change` in nats from the fitted first loss to the fitted last one; `variance` around the fitted line. "
+    "`report.html` shows shares, curves and texts; `losses/` has the loss of every token at every checkpoint."
+)
+
+
+@dataclass
+class DynamicsData:
+    path: str | None = setting(
+        None, "packed validation rows: the folder that `gristmill run pack` made", identity=False
+    )
+    scores: str | None = setting(
+        None, "scores of these rows under a reference: the page then shows the selection too", identity=False
+    )
+
+
+@dataclass
+class DynamicsOutput:
+    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+    samples: int = setting(8, "rows whose text the page shows")
+
+
+@dataclass
+class DynamicsJob(DynamicsConfig):
+    """Everything `gristmill run dynamics` can be told."""
+
+    checkpoints: list[str] = setting(
+        [],
+        "models in the order of their steps: folders, hub names, or an artifact of `pretrain` for all of its own",
+    )
+    data: DynamicsData = field(default_factory=DynamicsData)
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    loss: LossConfig = field(default_factory=lambda: LossConfig(name="selective"))
+    output: DynamicsOutput = field(default_factory=DynamicsOutput)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model on the way: its name on the page, where it is, and what changes with its contents."""
+
+    name: str
+    model: str
+    contents: str | None
+
+
+class Dynamics(Pipeline):
+    """Raises BadRequest for what cannot work, before anything is spent."""
+
+    def __init__(self, job: DynamicsJob):
+        self.job, self.cluster = job, job.cluster
+        self.place = output_place(job.output.path, job.storage, "runs/dynamics")
+        self.packed = open_packed(job.data.path, job.storage, "data.path")
+        self.checkpoints = list(_checkpoints(job))
+        if len(self.checkpoints) < 2:
+            raise BadRequest(
+                f"checkpoints names {len(self.checkpoints)} models. A change needs two at the least, and ten show it well: give "
+                "their folders, or the artifact of `gristmill run pretrain`."
+            )
+        for checkpoint in self.checkpoints:
+            require_fit(checkpoint.model, self.packed.packing, job.storage)
+        self.reference = (
+            open_scores(job.data.scores, job.storage, "data.scores", self.packed) if job.data.scores else None
+        )
+        self.place.check_writable()
+        contents = {
+            "packed rows": self.packed.key,
+            "checkpoints' contents": [checkpoint.contents for checkpoint in self.checkpoints],
+            "reference": self.reference and self.reference.key,
+        }
+        shards = {shard.name: [shard.bytes, shard.checksum] for shard in self.packed.shards}
+        self.run = described("dynamics", job, contents, shards, list(map(shard_key, self.packed.shards)))
+
+    def needs(self) -> list[ScoreRows]:
+        """Score every checkpoint."""
+        return [ScoreRows(self._scoring(checkpoint)) for checkpoint in self.checkpoints]
+
+    def left(self, state: State) -> list[Part]:
+        return [shard for shard in self.packed.shards if not state.done.get(shard_key(shard), Spans()).complete]
+
+    def of_all(self, work: list[Part]) -> Counts:
+        return {"read": {"of_rows": sum(shard.rows for shard in work)}}
+
+    def pace(self) -> "ClassifyPace":
+        return ClassifyPace()
+
+    def stream(self, work: list[Part], ledger: Ledger, report: Board) -> None:
+        """Classify shard by shard, several at a time."""
+        import ray
+
+        from cluster.resources import cpu_share
+
+        mean_last = mean_loss(self.losses[-1], self.packed)
+        task = ray.remote(classify_shard).options(num_cpus=cpu_share(1))
+        arguments = (self.packed, self.losses, mean_last, self.job.threshold, ledger, report)
+        shared = ray.put(arguments)
+        ray.get([task.remote(shared, shard) for shard in work])
+
+    @cached_property
+    def losses(self) -> list[ScoreArtifact]:
+        """The losses of every checkpoint, once all are scored."""
+        places = (self._scoring(checkpoint).output.path for checkpoint in self.checkpoints)
+        return [open_scores(place, self.job.storage, "losses", self.packed) for place in places]
+
+    def _scoring(self, checkpoint: Checkpoint) -> ScoreJob:
+        name = f"{checkpoint.name.replace(' ', '-').replace(',', '')}-{(checkpoint.contents or 'unknown')[:8]}"
+        job = self.job
+        return ScoreJob(
+            data=DataConfig(path=job.data.path),
+            reference=ReferenceConfig(models=[checkpoint.model]),
+            score=job.score,
+            output=ScoreOutput(path=f"{self.place.url}/losses/{name}"),
+            storage=job.storage,
+            cluster=job.cluster,
+        )
+
+    def report(self, state: State) -> dict[str, bytes]:
+        """Write the page."""
+        from operators.dynamics.page import Report, page
+        from pipelines.dynamics_texts import samples
+
+        job = self.job
+        totals, curves = totals_from(state.counts), curves_from(state.counts, len(self.checkpoints))
+        mean_last = mean_loss(self.losses[-1], self.packed)
+        names = [checkpoint.name for checkpoint in self.checkpoints]
+        texts = samples(
+            self.packed, self.losses, self.reference, job.loss, job.threshold, mean_last, job.output.samples
+        )
+        report = Report("Training dynamics", names, totals, curves, job.threshold, mean_last, list(texts))
+        tokenizer = load_tokenizer(fetched(f"{self.packed.place.url}/{TOKENIZER}", self.job.storage))
+        return {PAGE: page(report, tokenizer).encode()}
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = "How the loss of each token moved over the checkpoints of a training run, made with `gristmill run dynamics`."
+        return card("dynamics", title, what, facts(run, counts), COLUMNS, "data/*.arrow")
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))
+
+
+def _checkpoints(job: DynamicsJob) -> Iterator[Checkpoint]:
+    """Give the models; an artifact of training stands for all of its checkpoints."""
+    for address in job.checkpoints:
+        place = Place(address, job.storage)
+        folders = (
+            checkpoints(place) if "://" in address or address.startswith(("/", ".", "~")) or "/" in address else []
+        )
+        for folder in folders:
+            model, contents = resolve_model(f"{place.url}/{folder}", job.storage)
+            yield Checkpoint(f"step {step_of(folder):,}", model, contents)
+        if not folders:
+            model, contents = resolve_model(address, job.storage)
+            yield Checkpoint(address.rstrip("/").rpartition("/")[2], model, contents)
+
+
+def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
+    """Give the shares of the classes, as words."""
+    classes = counts.get("classes", {})
+    tokens = sum(one["tokens"] for one in classes.values())
+    shares = [
+        (name, f"{one['tokens'] / max(tokens, 1):.1%} ({one['tokens']:,} tokens)") for name, one in classes.items()
+    ]
+    return [("checkpoints", f"{len(counts.get('curves', {}))}"), ("tokens", f"{tokens:,}"), *shares, ("page", PAGE)]
+
+
+@dataclass
+class ClassifyPace:
+    """Shows rows."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    def line(self, counts: Counts) -> str:
+        done, of = counts.get("settled", {}).get("kept", 0), counts["read"].get("of_rows", 0)
+        return f"{clock(time.monotonic() - self.began)}  {done:,} of {of:,} rows classified"

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+
+from operators.errors import BadRequest
+from operators.language_model import load_causal_lm
+from operators.packed import checksums, flat, rows_of
+from operators.storage.filesystem import StorageConfig
+from pipelines.packed import open_packed, open_scores
+from pipelines.records import read_records
+from pipelines.verify import verify
+from tests.pipelines.selective import WINDOW, make_packed, place_of, run, table
+from tests.tiny_model import make_tiny_model
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory, ray_session):
+    return make_packed(tmp_path_factory.mktemp("score"))
+
+
+def score(here, output, *words, models=None, **how):
+    models = models or here / "model"
+    return run(
+        "score", f"data.path={here / 'packed'}", f"reference.models=[{models}]", f"output.path={output}", *words, **how
+    )
+
+
+def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, tmp_path):
+    place = score(here, tmp_path / "out", "score.entropy=true", "output.tokens_per_part=600")
+    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
+    scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
+    model = load_causal_lm(str(here / "model"))
+    for shard in packed.shards:
+        rows, found = rows_of(packed.load(shard.name)), scores.load(shard.name)
+        assert (
+            found["id"].to_pylist() == rows.ids and found["checksum"].to_pylist() == checksums(rows.tokens_RT).tolist()
+        )
+        losses = flat(found["reference_loss"]).reshape(-1, WINDOW)
+        entropies = flat(found["reference_entropy"]).reshape(-1, WINDOW)
+        assert (np.isfinite(losses) == rows.defined_RT).all() and (np.isfinite(entropies) == rows.defined_RT).all()
+        for row, begin, end in rows.segments()[:12]:
+            tokens = torch.tensor(rows.tokens_RT[row, begin:end].astype(np.int64))[None]
+            with torch.no_grad():
+                log_p = model(tokens).logits[0].double().log_softmax(-1)
+            expected = -log_p[:-1].gather(1, tokens[0, 1:, None])[:, 0].numpy()
+            wanted = rows.targets_RT[row, begin + 1 : end]
+            np.testing.assert_allclose(losses[row, begin + 1 : end][wanted], expected[wanted], atol=5e-3)
+            entropy = -(log_p.exp() * log_p).sum(-1).numpy()[:-1]
+            np.testing.assert_allclose(entropies[row, begin + 1 : end][wanted], entropy[wanted], atol=5e-3)
+    assert verify(place).whole
+
+
+def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_bytes(here, tmp_path):
+    whole = score(here, tmp_path / "whole", "output.tokens_per_part=600")
+    place = score(here, tmp_path / "out", "output.tokens_per_part=600")
+    before = set(place.names("data"))
+    (damaged, *_) = sorted(before)
+    place.publish(damaged, b"gone")
+    with pytest.raises(Exception, match="not whole"):
+        from pipelines.verify import run_verify
+
+        run_verify(place, repair=True, say=lambda line: None)
+    kept = set(place.names("data"))
+    score(here, tmp_path / "out", "output.tokens_per_part=600")
+    after = set(place.names("data"))
+    assert before - kept == {damaged} and kept < after and len(after) == len(before)
+    assert sorted(map(whole.read, whole.names("data"))) == sorted(map(place.read, after))
+
+
+def test_several_references_stand_side_by_side(here, tmp_path):
+    other = make_tiny_model(tmp_path / "other", context_tokens=WINDOW, seed=5)
+    place = score(here, tmp_path / "out", models=f"{here / 'model'},{other}")
+    both = table(place)
+    alone = table(score(here, tmp_path / "alone", models=other))
+    assert {"reference_loss_1", "reference_loss_2"} < set(both.column_names)
+    assert flat(both["reference_loss_2"]).tobytes() == flat(alone["reference_loss"]).tobytes()
+    assert flat(both["reference_loss_1"]).tobytes() != flat(alone["reference_loss"]).tobytes()
+
+
+def test_a_model_with_another_tokenizer_is_refused(here, tmp_path):
+    other = make_tiny_model(tmp_path / "other", context_tokens=WINDOW, vocabulary=300)
+    with pytest.raises(BadRequest, match="packed with another tokenizer than that of"):
+        score(here, tmp_path / "out", models=other)
+
+
+def test_a_model_with_a_shorter_context_is_refused(here, tmp_path):
+    other = make_tiny_model(tmp_path / "other", context_tokens=WINDOW // 2)
+    with pytest.raises(BadRequest, match=rf"rows are {WINDOW} tokens long and .* reads {WINDOW // 2} at most"):
+        score(here, tmp_path / "out", models=other)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reference.models=[]"], "give either reference.models"),
+        (["reference.models=[nowhere]"], "no model"),
+        (["reference.openai.model=m", "reference.models=[]"], r"reference.tokenizer is not given"),
+        (["data.path=null"], r"data.path is not given"),
+        (["score.dtype=int4"], r"score.dtype is 'int4'"),
+        (["reference.copies=0"], r"reference.copies is a number"),
+    ],
+)
+def test_bad_settings_are_told_before_anything_is_spent(here, tmp_path, words, said):
+    with pytest.raises(BadRequest, match=said):
+        score(here, tmp_path / "out", *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_of_other_rows_are_refused(here, tmp_path):
+    other = make_packed(tmp_path / "there", 30)
+    place = score(other, tmp_path / "out")
+    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
+    with pytest.raises(BadRequest, match=r"belong to other packed rows than .* \(they were made from"):
+        open_scores(place.url, StorageConfig(), "data.scores", packed)
+
+
+def test_a_text_artifact_is_no_packed_one(here, tmp_path):
+    with pytest.raises(
+        BadRequest, match=r"was made by `gristmill run score`. Give the folder that `gristmill run pack` made"
+    ):
+        place = score(here, tmp_path / "out")
+        open_packed(place.url, StorageConfig(), "data.path")
+
+
+def test_unfinished_rows_are_refused(here, tmp_path):
+    from pipelines.verify import mend
+
+    place = place_of(make_packed(tmp_path / "there", 60) / "packed")
+    place.publish(place.names("data")[0], b"gone")
+    mend(place, verify(place), lambda line: None)
+    with pytest.raises(BadRequest, match="is not finished: 1 of 1 splits are missing"):
+        open_packed(place.url, StorageConfig(), "data.path")
+    assert read_records(place)
