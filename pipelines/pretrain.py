@@ -174,6 +174,8 @@ class Train(Pipeline):
             "model's contents": model_contents,
             "packing": asdict(packed.packing),
         }
+        if loss.scope == "microbatch":  # there these decide which tokens compete
+            contents |= {"batch.micro_rows": job.batch.micro_rows, "workers.count": job.workers.count}
         self.run = described(self.name, job, contents, {}, [self.plan.split])
 
     def left(self, state: State) -> list[int]:

@@ -1,0 +1,129 @@
+"""A run on disk: the state to go on from, and the model for others to use. No file of it can run code when it is read.
+
+Neither depends on the number of ranks: each tensor is put together on its way to the file. All ranks call each function here
+in the same order; the first one writes.
+"""
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from operators.errors import BadRequest
+from operators.training.parallel import DTYPES, World, divided, whole
+
+STATE = "state.json"  # written last: a folder that has it is whole
+FORMAT = 1
+FILE_BYTES = 2 * 2**30  # of one file of tensors, about; no more of a state is in memory at once
+WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq", "step")
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "vocab.*",
+    "merges.txt",
+)
+
+
+def save_state(
+    folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, position: dict, world: World
+) -> None:
+    """Write float32 weights and moments, and `position` (numbers and names that say where the run is), to a new folder."""
+    files = []
+    for number, bundle in enumerate(_bundles(_state(model, optimizer))):
+        files.append(f"state-{number:05}.safetensors")
+        if world.rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(bundle, folder / files[-1])
+    if world.rank == 0:
+        (folder / STATE).write_text(json.dumps({"format": FORMAT, "files": files, "position": position}, indent=2))
+
+
+def load_state(folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> dict:
+    """Put weights and moments back where they were, and return the position. Raises BadRequest where they do not fit."""
+    try:
+        state = json.loads((folder / STATE).read_text())
+    except FileNotFoundError as error:
+        raise BadRequest(f"no state of a training run in {folder}: it has no {STATE}. Take an earlier one.") from error
+    if state["format"] != FORMAT:
+        raise BadRequest(f"{folder} has a state of format {state['format']}, and this version reads {FORMAT}.")
+    with ExitStack() as files:
+        opened = [files.enter_context(safe_open(folder / name, "pt")) for name in state["files"]]
+        place = {key: file for file in opened for key in file.keys()}  # noqa: SIM118, it is no mapping
+        for name, parameter in model.named_parameters():
+            _restore(parameter, name, optimizer, place, folder)
+    return state["position"]
+
+
+def save_model(folder: Path, model: PreTrainedModel, precision: str, tokenizer: Path | None, world: World) -> None:
+    """Write a model folder in Hugging Face format, weights in `precision`, with the files of the tokenizer beside them."""
+    dtype, gathered = DTYPES[precision], {}
+    named = model.state_dict(keep_vars=True)
+    for tensor in named.values():
+        if id(tensor) not in gathered:  # tied weights stay one tensor
+            values = whole(tensor.detach())
+            gathered[id(tensor)] = _on_processor(values, dtype) if world.rank == 0 else None
+    if world.rank != 0:
+        return
+    logging.disable_progress_bar()
+    model.save_pretrained(folder, state_dict={name: gathered[id(tensor)] for name, tensor in named.items()})
+    config = copy.deepcopy(model.config)
+    config.dtype = dtype
+    config.save_pretrained(folder)
+    for pattern in TOKENIZER_FILES if tokenizer else ():
+        for file in tokenizer.glob(pattern):
+            shutil.copy(file, folder)
+
+
+def _on_processor(values: Tensor, dtype: torch.dtype) -> Tensor:
+    return values.to("cpu", dtype if values.is_floating_point() else values.dtype).contiguous()
+
+
+def _state(model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in model.named_parameters():
+        yield f"{WEIGHT}/{name}", parameter.detach()
+        for moment in MOMENTS if parameter in optimizer.state else ():
+            yield f"{moment}/{name}", optimizer.state[parameter][moment]
+
+
+def _bundles(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """Put whole tensors together until they fill a file."""
+    bundle, size = {}, 0
+    for name, tensor in tensors:
+        bundle[name] = whole(tensor).cpu().contiguous()
+        size += bundle[name].nbytes
+        if size >= FILE_BYTES:
+            yield bundle
+            bundle, size = {}, 0
+    yield bundle
+
+
+def _restore(
+    parameter: torch.nn.Parameter, name: str, optimizer: torch.optim.Optimizer, place: dict, folder: Path
+) -> None:
+    key = f"{WEIGHT}/{name}"
+    shape = list(place[key].get_slice(key).get_shape()) if key in place else None
+    if shape != list(parameter.shape):
+        raise BadRequest(
+            f"the state in {folder} is of another model: {name} is {list(parameter.shape)} here and {shape or 'not'} there. "
+            "Go on with the settings that it was made with."
+        )
+    with torch.no_grad():
+        parameter.copy_(divided(place[key].get_tensor(key), parameter))
+    moments = {moment: f"{moment}/{name}" for moment in MOMENTS}
+    if all(moment in place for moment in moments.values()):
+        values = {moment: place[key].get_tensor(key) for moment, key in moments.items()}
+        optimizer.state[parameter] = {
+            moment: tensor.to(parameter.device) if moment == "step" else divided(tensor, parameter)
+            for moment, tensor in values.items()
+        }

@@ -1,0 +1,64 @@
+"""What a step costs in FLOPs, and how much of what the machine can do that is.
+
+MFU counts what the model needs: computing a layer again in backward, or a second pass that scores tokens, is time and no work.
+Source: PaLM, arXiv:2204.02311, appendix B; of its attention term only the half below the diagonal is counted.
+"""
+
+import time
+from functools import cache
+
+import torch
+from transformers import PreTrainedModel
+
+# Dense bfloat16 products, FLOP/s, by what the GPU's name contains; NVIDIA's data sheets, without sparsity.
+PEAKS = {
+    "B200": 2.25e15,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10": 125e12,
+    "RTX 4090": 165e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}
+SIDE = 1024  # of the matrices that a processor is measured with
+
+
+def flops_per_token(model: PreTrainedModel, window: int) -> float:
+    """Count the FLOPs of forward and backward per token of a row of `window` tokens, head included.
+
+    6 for each weight that multiplies, and 6 x layers x heads x head size x window for causal attention over the row.
+    """
+    config = model.config.get_text_config()
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    if model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
+        weights -= model.get_input_embeddings().weight.numel()  # looked up, not multiplied
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 6.0 * (weights + config.num_hidden_layers * config.num_attention_heads * head_size * window)
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """Give what a device can do at the most, in FLOP/s: a GPU's data sheet, a processor's best of a few products.
+
+    None for a GPU that is not known here.
+    """
+    if device.type == "cpu":
+        return _measured()
+    name = torch.cuda.get_device_name(device)
+    return next((peak for part, peak in PEAKS.items() if part in name), None)
+
+
+@cache
+def _measured() -> float:
+    """Measure float32 products on this process's threads."""
+    square = torch.rand(SIDE, SIDE)
+    best = float("inf")
+    for _ in range(8):
+        begin = time.perf_counter()
+        square @ square
+        best = min(best, time.perf_counter() - begin)
+    return 2 * SIDE**3 / best

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.training.config import SCHEDULES, ScheduleConfig
+from operators.training.schedule import learning_rate_share
+
+
+def rates(steps, **settings):
+    return [learning_rate_share(step, steps, ScheduleConfig(**settings)) for step in range(steps)]
+
+
+@given(
+    st.sampled_from(SCHEDULES), st.integers(1, 300), st.none() | st.integers(0, 50), st.floats(0, 1), st.floats(0, 1)
+)
+def test_the_rate_rises_to_the_peak_and_never_rises_again(name, steps, warmup, decay, least):
+    shares = rates(steps, name=name, warmup_steps=warmup, decay_share=decay, min_lr_share=least)
+    top = shares.index(max(shares))
+    assert shares[: top + 1] == sorted(shares[: top + 1])
+    assert shares[top:] == sorted(shares[top:], reverse=True)
+    assert min(shares) >= 0 and max(shares) <= 1
+
+
+def test_warm_up_is_linear_and_ends_at_the_peak():
+    assert rates(20, name="constant", warmup_steps=3)[:5] == [0.25, 0.5, 0.75, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["cosine", "wsd"])
+def test_the_last_step_has_the_least_rate(name):
+    assert rates(50, name=name, warmup_steps=5, min_lr_share=0.1)[-1] == pytest.approx(0.1)
+
+
+def test_cosine_is_halfway_in_the_middle():
+    assert rates(11, warmup_steps=0, min_lr_share=0)[5] == pytest.approx(0.5)
+
+
+def test_wsd_stays_at_the_peak_until_it_falls_in_a_line():
+    shares = rates(101, name="wsd", warmup_steps=0, decay_share=0.2, min_lr_share=0)
+    assert set(shares[:82]) == {1.0}
+    assert shares[91] == pytest.approx(9 / 19)
+
+
+def test_warm_up_is_one_percent_unless_told():
+    assert rates(1000, name="constant").index(1.0) == 10
