@@ -15,11 +15,17 @@ ENGINES = {
 }
 
 
+LOSSES = {
+    "cross_entropy": "all tokens count alike",
+    "selective": "those tokens count that a reference finds worth learning (Rho-1); see loss.* of `pretrain`",
+}
+
+
 def listing() -> str:
     """List what there is, one line each."""
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
     pipelines = {name: entry.summary for name, entry in PIPELINES.items()}
-    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts}
+    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts, "losses": LOSSES}
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())
 
 

@@ -1,8 +1,11 @@
 """Where a model is: a folder here or in object storage, a name on the hub, or the last checkpoint of a training artifact."""
 
+import atexit
+import shutil
 import tempfile
-from hashlib import blake2b
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from operators.engines.context import model_facts
 from operators.errors import BadRequest
@@ -24,6 +27,8 @@ def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
         raise BadRequest("no model is named. Give a model folder, an artifact of `pretrain`, or a name on the hub.")
     if "://" in model or (Path(model).expanduser().is_dir() and not Path(model).expanduser().joinpath(CONFIG).exists()):
         model = _last_checkpoint(Place(model, storage)) or model
+    if "://" not in model and Path(model).expanduser().exists():
+        model = str(Path(model).expanduser().absolute())  # workers run in other folders
     return model, model_facts(local_model(model, storage)).contents
 
 
@@ -38,16 +43,19 @@ def local_model(model: str, storage: StorageConfig) -> str:
 
 
 def fetched(folder: str, storage: StorageConfig) -> str:
-    """Give a folder of this machine with the files of one that may lie elsewhere; they are fetched once."""
-    if path := local_path(folder):
-        return path
-    place, key = Place(folder, storage), blake2b(folder.encode(), digest_size=8).hexdigest()
-    here = Path(tempfile.gettempdir(), "gristmill-fetched", key)
-    there = Place(str(here), StorageConfig())
+    """Give a folder of this machine with the files of one that may lie elsewhere; a process fetches them once."""
+    return local_path(folder) or _fetched(folder, storage.endpoint_url, storage.anonymous)
+
+
+@lru_cache
+def _fetched(folder: str, *storage: Any) -> str:
+    """Fetch into a folder that goes with the process: what lies at an address may be another thing tomorrow."""
+    here = tempfile.mkdtemp(prefix="gristmill-fetched-")
+    atexit.register(shutil.rmtree, here, ignore_errors=True)
+    place = Place(folder, StorageConfig(*storage))
     for name in place.names():
-        if not (here / name).exists():
-            there.publish(name, place.read(name))
-    return str(here)
+        Path(here, name).write_bytes(place.read(name))
+    return here
 
 
 def require_fit(model: str, packing: Packing, storage: StorageConfig) -> None:

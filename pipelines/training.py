@@ -1,7 +1,5 @@
 """What the workers of Ray Train do: steps, and at each checkpoint a commit of the state to go on from, metrics and models."""
 
-import math
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -27,28 +25,11 @@ MOST_DEATHS = 5  # of workers between two commits
 
 def train(plan: Plan, ledger: Ledger, report: Report) -> None:
     """Run the steps that are left on workers of Ray Train. Raises RunFailed where they cannot go on."""
-    import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    from cluster.resources import gpus, nodes, whole_node_cpus
+    from cluster.training import run_together
 
     workers = plan.job.workers
-    on_gpus = gpus() > 0 if workers.gpus is None else workers.gpus
-    cpus = workers.cpus or (1 if on_gpus else whole_node_cpus(math.ceil(workers.count / nodes())))
-    scratch = tempfile.mkdtemp(prefix="gristmill-train-")  # Ray's own notes; what a run goes on from is in the artifact
-    try:
-        TorchTrainer(
-            work,
-            train_loop_config={"plan": plan, "ledger": ledger, "report": report},
-            scaling_config=ScalingConfig(
-                num_workers=workers.count, use_gpu=on_gpus, resources_per_worker={"CPU": cpus, "GPU": int(on_gpus)}
-            ),
-            run_config=RunConfig(name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=-1)),
-        ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    if why := ray.get(report.board.why.remote()):
+    run_together(work, {"plan": plan, "ledger": ledger, "report": report}, workers.count, workers.gpus, workers.cpus)
+    if why := report.why():
         raise RunFailed(why)
 
 
@@ -200,8 +181,7 @@ def publish(
     ledger.commit(f"steps-{step}", Commit(parts, {plan.split: [plan.span(begin, step)]}, counts))
     for old in place.folders(STATES):
         if old not in (folder, state_folder(ledger.number, begin)):
-            for name in place.names(old):
-                place.remove(name)
+            place.remove_folder(old)
 
 
 def _published_model(ledger: Ledger, folder: str, model: Path) -> list[Part]:

@@ -201,6 +201,14 @@ class Place:
             filesystem, path = self._at(name)
             filesystem.rm_file(path)
 
+    def remove_folder(self, folder: str) -> None:
+        """Remove the files that lie directly in a folder, and the folder with them."""
+        for name in self.names(folder):
+            self.remove(name)
+        if path := local_path(self.url):
+            with suppress(OSError):  # others have put something there
+                Path(path, folder).rmdir()
+
     @contextmanager
     def _refusals_told(self, name: str) -> Iterator[None]:
         """Say in plain words that access is denied, a disk is full and the like: in a place of ours it is nobody else's fault."""

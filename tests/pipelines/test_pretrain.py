@@ -14,7 +14,7 @@ from operators.storage.filesystem import StorageConfig
 from pipelines.exits import RunFailed
 from pipelines.models import checkpoints, resolve_model
 from pipelines.records import read_records
-from pipelines.verify import verify
+from pipelines.verify import mend, verify
 from tests.chaos.processes import Run, wait_for
 from tests.pipelines.selective import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
@@ -178,3 +178,29 @@ def test_training_goes_on_from_a_checkpoint_whose_tokenizer_is_that_of_the_rows(
         run("pretrain", *settings, f"model.path={other}")
     place = run("pretrain", *settings, f"model.path={undisturbed.url}")
     assert curve(place)[0]["loss_kept"] < curve(undisturbed)[0]["loss_kept"]
+
+
+def test_rows_states_and_models_live_in_object_storage(s3, here, ray_session):
+    """What is damaged there is done again from the state before it, which is fetched."""
+    settings = [f"storage.endpoint_url={s3.endpoint_url}", "workers.cpus=1", "batch.rows=4"]
+    packed, out = "s3://corpus/training/packed", "s3://corpus/training/out"
+    packing = [f"input.path={here / 'corpus.jsonl'}", f"pack.tokenizer={here / 'model'}", f"pack.window={WINDOW}"]
+    run("pack", *packing, settings[0], f"output.path={packed}")
+    command = [*settings, f"data.path={packed}", *MODEL, "steps=4", "checkpoint.every_steps=2", f"output.path={out}"]
+    place = run("reference", *command)
+    before = curve(place)
+    last = max(
+        read_records(place).commits(place),
+        key=lambda commit: max(span[1][0] for s in commit.spans.values() for span in s),
+    )
+    place.publish(last.parts[0].name, b"gone")
+    mend(place, verify(place), lambda line: None)
+    run("reference", *command)
+    assert curve(place) == before and verify(place).whole
+    run(
+        "score",
+        settings[0],
+        f"data.path={packed}",
+        f"reference.models=[{out}]",
+        "output.path=s3://corpus/training/scores",
+    )
