@@ -1,0 +1,67 @@
+"""The contract of a loss: it says how much each token counts. Who trains knows nothing else about it.
+
+The loss of an optimizer step is sum(weight * L) / sum(weight) over all its tokens, L being -log P of a token in nats. Shapes:
+R rows of T tokens. A value at a place always belongs to the token at this place as the target.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LossRows:
+    """What a loss may look at.
+
+    `defined_RT` (bool) marks what can be predicted and trained on. `columns` are saved scores (R, T), NaN where undefined;
+    `nll_RT` has the current losses, detached, or None where the loss does not need them. `step` counts optimizer steps from
+    0. `first_row` is the place of row 0 in whatever larger batch these rows are cut from.
+    """
+
+    defined_RT: Tensor
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    step: int = 0
+    nll_RT: Tensor | None = None
+    first_row: int = 0
+
+    def part(self, rows: slice, nll_RT: Tensor) -> "LossRows":
+        """Cut out some rows, whose current losses are given."""
+        columns = {name: values_RT[rows] for name, values_RT in self.columns.items()}
+        return LossRows(self.defined_RT[rows], columns, self.step, nll_RT, self.first_row + rows.start)
+
+
+class Loss(Protocol):
+    """Weights for the tokens of some rows: float32 (R, T) from 0, without gradient; 0 wherever `defined_RT` is false.
+
+    `columns` names the scores it reads, `needs_nll` tells whether it needs the current losses too. `scope` says what must be in
+    one call: whole rows (sequence), all rows of one device's forward pass (microbatch), or all of an optimizer step, of all
+    devices, in the order of the data (global). Raises BadValue.
+    """
+
+    columns: tuple[str, ...]
+    needs_nll: bool
+    scope: str
+
+    def __call__(self, rows: LossRows) -> Tensor: ...
+
+
+class BadValue(ValueError):
+    """A loss or a score that should be a number is none. `row` is the row it stands in, counted with `first_row`."""
+
+    def __init__(self, what: str, value: float, row: int, place: int):
+        super().__init__(f"{what} is {value} at token {place} of row {row}, where a finite number is needed.")
+        self.what, self.value, self.row, self.place = what, value, row, place
+
+    def __reduce__(self):
+        return BadValue, (self.what, self.value, self.row, self.place)
+
+
+def per_sequence(weights_RT: Tensor) -> Tensor:
+    """Scale weights so that those of a row sum to 1: the step's loss becomes the mean of the rows' mean losses.
+
+    A row without any weight has no mean and does not count.
+    """
+    sums_R1 = weights_RT.sum(1, keepdim=True)
+    return weights_RT / sums_R1.masked_fill(sums_R1 == 0, 1)

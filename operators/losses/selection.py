@@ -1,0 +1,18 @@
+"""Which tokens a loss would train on, for those who only want to look."""
+
+import numpy as np
+import torch
+
+from operators.losses import build_loss
+from operators.losses.base import LossRows
+from operators.losses.config import LossConfig
+
+
+def kept_tokens(
+    config: LossConfig, defined_RT: np.ndarray, columns: dict[str, np.ndarray], nll_RT: np.ndarray, references: int = 1
+) -> np.ndarray:
+    """Tell which tokens of R rows of T a loss gives a weight: bool (R, T). Losses and scores are in nats, NaN where undefined."""
+    loss = build_loss(config, references)
+    read = {name: torch.from_numpy(columns[name].astype(np.float32)) for name in loss.columns}
+    rows = LossRows(torch.from_numpy(defined_RT), read, nll_RT=torch.from_numpy(nll_RT.astype(np.float32)))
+    return (loss(rows) > 0).numpy()
