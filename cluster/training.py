@@ -24,7 +24,9 @@ def run_together(
     on_gpus = gpus() > 0 if on_gpus is None else on_gpus
     cpus = cpus or (1 if on_gpus else whole_node_cpus(math.ceil(workers / nodes())))
     scratch = tempfile.mkdtemp(prefix="gristmill-train-")  # Ray's own notes of this run
-    scaling = ScalingConfig(workers, use_gpu=on_gpus, resources_per_worker={"CPU": cpus, "GPU": int(on_gpus)})
+    scaling = ScalingConfig(
+        num_workers=workers, use_gpu=on_gpus, resources_per_worker={"CPU": cpus, "GPU": int(on_gpus)}
+    )
     run = RunConfig(name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=-1))
     try:
         _Trainer(function, train_loop_config=config, scaling_config=scaling, run_config=run).fit()

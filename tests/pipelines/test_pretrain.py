@@ -25,7 +25,7 @@ TIMES = {"seconds", "tokens_per_second", "mfu"}  # what differs from run to run
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory, ray_session):
+def here(tmp_path_factory, s3, ray_session):  # in this order: Ray hands the keys of the storage on
     folder = make_packed(tmp_path_factory.mktemp("pretrain"))
     scoring = [f"data.path={folder / 'packed'}", f"reference.models=[{folder / 'model'}]", "score.entropy=true"]
     run("score", *scoring, f"output.path={folder / 'scores'}")
