@@ -171,9 +171,12 @@ class OpenAIEngine:
         endpoint.refusals = 0
         if answer.status >= 300:
             return self._refusal(endpoint, answer.status, answer.headers, content)
-        completion = read_answer(content)
+        completion = self._read(content)
         self._answered += 1
         return completion
+
+    def _read(self, content: bytes) -> Completion:
+        return read_answer(content)
 
     def _refused(self, endpoint: Endpoint, began: float, error: Exception) -> Fault:
         trouble = f"{endpoint.name} ({endpoint.redacted(error)})"
