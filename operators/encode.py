@@ -49,14 +49,14 @@ class Encode:
         alive = living(documents).tolist()
         texts, metadata = documents["text"].to_pylist(), documents["metadata"].to_pylist()
         prompts = [self._prompt(other) if lives else "" for other, lives in zip(metadata, alive, strict=True)]
-        encoded = self._encoded([*prompts, *(text if lives else "" for text, lives in zip(texts, alive, strict=True))])
-        before, after = encoded[: len(documents)], encoded[len(documents) :]
+        whole = (prompt + text if lives else "" for prompt, text, lives in zip(prompts, texts, alive, strict=True))
+        encoded = self._encoded(list(whole), list(map(len, prompts)))
         first = [] if self.bos is None else [self.bos]
         tokens = [
-            np.concatenate([first, prompt, text, [self.eos]]).astype(np.int32) if lives else None
-            for prompt, text, lives in zip(before, after, alive, strict=True)
+            np.concatenate([first, text, [self.eos]]).astype(np.int32) if lives else None
+            for (text, _), lives in zip(encoded, alive, strict=True)
         ]
-        lengths = [len(first) + len(prompt) if len(prompt) else 0 for prompt in before]
+        lengths = [len(first) + read if read else 0 for _, read in encoded]
         return with_columns(
             documents, tokens=pa.array(tokens, pa.large_list(pa.int32())), prompt_tokens=pa.array(lengths, pa.int32())
         )
@@ -69,15 +69,24 @@ class Encode:
         parts = (columns[name] for name in self.config.prompt_columns)
         return "".join(f"{part}\n\n" for part in parts if part)
 
-    def _encoded(self, texts: list[str]) -> list[np.ndarray]:
-        """Encode texts, long ones in stretches."""
+    def _encoded(self, texts: list[str], prompts: list[int]) -> list[tuple[np.ndarray, int]]:
+        """Give the tokens of each text, and how many of them begin in its first `prompts` characters."""
         pieces = [(owner, piece) for owner, text in enumerate(texts) for piece in stretches(text)]
+        encode = (
+            self.tokenizer.encode_batch if any(prompts) else self.tokenizer.encode_batch_fast
+        )  # which has no offsets
         tokens: list[list[np.ndarray]] = [[] for _ in texts]
+        read, left = [0] * len(texts), list(prompts)
         for some in _batches(pieces):
-            encodings = self.tokenizer.encode_batch_fast([piece for _, piece in some], add_special_tokens=False)
-            for (owner, _), encoding in zip(some, encodings, strict=True):
+            encodings = encode([piece for _, piece in some], add_special_tokens=False)
+            for (owner, piece), encoding in zip(some, encodings, strict=True):
                 tokens[owner].append(np.array(encoding.ids, dtype=np.int32))
-        return [np.concatenate([np.empty(0, np.int32), *parts]) for parts in tokens]
+                if left[owner] > 0:
+                    read[owner] += sum(begin < left[owner] for begin, _ in encoding.offsets)
+                    left[owner] -= len(piece)
+        return [
+            (np.concatenate([np.empty(0, np.int32), *parts]), count) for parts, count in zip(tokens, read, strict=True)
+        ]
 
     def _id(self, setting: str, token: str | None) -> int:
         number = self.tokenizer.token_to_id(token) if token else None
@@ -115,10 +124,17 @@ def eos_of(name: str) -> str | None:
     """Read which token ends a text from the files beside a tokenizer; None where they do not say."""
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         path = small_file(name, file)
-        token = json.loads(Path(path).read_text(encoding="utf-8")).get("eos_token") if path else None
+        token = _read(path).get("eos_token") if path else None
         if token:
             return token["content"] if isinstance(token, dict) else token
     return None
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadRequest(f"{path} is not valid JSON ({error}). Copy or download the tokenizer again.") from error
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> int:

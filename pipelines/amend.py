@@ -44,6 +44,12 @@ def without_parts(ledger: Ledger, state: State, damaged: Iterable[str]) -> State
     )
 
 
+def without_spans(ledger: Ledger, state: State, spans: dict[str, list[Span]]) -> State:
+    """Take back the commits that settle anything of some places."""
+    taken = {split: Spans(some) for split, some in spans.items()}
+    return without_parts(ledger, state, {n for c in _commits(ledger, state) if _meets(c, taken) for n in _names(c)})
+
+
 def without_failures(ledger: Ledger, state: State, whole_documents: bool) -> State:
     """Take back the units that failed. Where documents stay whole, or a file was not read, their commits go altogether."""
     damaged, failed = set(), []

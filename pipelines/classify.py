@@ -42,7 +42,7 @@ def classify_shard(
             name: pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), packed.packing.window)
             for name, values in columns.items()
         }
-        table = pa.table({"id": losses[0].load(shard.name)["id"]} | lists)
+        table = pa.table({"id": losses[0].load(shard)["id"]} | lists)
         part = publish_part(ledger, table_name(ledger, "data", "arrow"), table)
         counts = {
             "kept": {"classified": shard.rows},
@@ -81,7 +81,7 @@ def curves_from(counts: Counts, checkpoints: int) -> LossCurves:
 
 def losses_of(artifact: ScoreArtifact, shard: Part) -> np.ndarray:
     """Give the losses of a shard at one checkpoint: float32 (R, T)."""
-    table = artifact.load(shard.name)
+    table = artifact.load(shard)
     return flat(table[artifact.columns[0]]).reshape(shard.rows, -1).astype(np.float32)
 
 

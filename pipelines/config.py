@@ -57,18 +57,19 @@ class Setting:
     placement: frozenset[str]
 
 
-def describe(kind: type, prefix: str = "", identity: bool = True) -> Iterator[Setting]:
-    """List the settings of a config dataclass, blocks flattened to dotted keys."""
+def describe(kind: type, prefix: str = "", identity: bool = True, given: Any = None) -> Iterator[Setting]:
+    """List the settings of a config dataclass, blocks flattened to dotted keys; `given` is its owner's default for it."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         hint, key = hints[field.name], prefix + field.name
         own = identity and field.metadata.get("identity", True)
         block = next((arm for arm in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(arm)), None)
         if block:
-            yield from describe(block, f"{key}.", own)
+            yield from describe(block, f"{key}.", own, getattr(given, field.name, None) or _default(field))
         else:
             placement = frozenset(field.metadata.get("placement", ()))
-            yield Setting(key, _type_name(hint), _default(field), field.metadata.get("doc", ""), own, placement)
+            default = getattr(given, field.name, None) if dataclasses.is_dataclass(given) else _default(field)
+            yield Setting(key, _type_name(hint), default, field.metadata.get("doc", ""), own, placement)
 
 
 def identity(config: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
 
 from cluster.session import ClusterConfig
 from operators.dynamics.classes import DynamicsConfig
@@ -26,6 +28,7 @@ from pipelines.order import Spans
 from pipelines.pack import TOKENIZER
 from pipelines.packed import ScoreArtifact, open_packed, open_scores, shard_key
 from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.pretrain import loss_columns
 from pipelines.progress import Report as Board
 from pipelines.progress import clock
 from pipelines.records import Part, State
@@ -99,13 +102,15 @@ class Dynamics(Pipeline):
         self.reference = (
             open_scores(job.data.scores, job.storage, "data.scores", self.packed) if job.data.scores else None
         )
+        if self.reference:
+            loss_columns(job.loss, self.reference)
         self.place.check_writable()
         contents = {
             "packed rows": self.packed.key,
             "checkpoints' contents": [checkpoint.contents for checkpoint in self.checkpoints],
             "reference": self.reference and self.reference.key,
         }
-        shards = {shard.name: [shard.bytes, shard.checksum] for shard in self.packed.shards}
+        shards = {shard_key(shard): [shard.bytes, shard.checksum] for shard in self.packed.shards}
         self.run = described("dynamics", job, contents, shards, list(map(shard_key, self.packed.shards)))
 
     def needs(self) -> list[ScoreRows]:
@@ -140,8 +145,10 @@ class Dynamics(Pipeline):
         return [open_scores(place, self.job.storage, "losses", self.packed) for place in places]
 
     def _scoring(self, checkpoint: Checkpoint) -> ScoreJob:
-        name = f"{checkpoint.name.replace(' ', '-').replace(',', '')}-{(checkpoint.contents or 'unknown')[:8]}"
         job = self.job
+        deciding = f"{checkpoint.contents} {self.packed.key} {job.score}"  # other losses stand in another folder
+        key = blake2b(deciding.encode(), digest_size=4).hexdigest()
+        name = f"{checkpoint.name.replace(' ', '-').replace(',', '')}-{key}"
         return ScoreJob(
             data=DataConfig(path=job.data.path),
             reference=ReferenceConfig(models=[checkpoint.model]),
@@ -181,9 +188,7 @@ def _checkpoints(job: DynamicsJob) -> Iterator[Checkpoint]:
     """Give the models; an artifact of training stands for all of its checkpoints."""
     for address in job.checkpoints:
         place = Place(address, job.storage)
-        folders = (
-            checkpoints(place) if "://" in address or address.startswith(("/", ".", "~")) or "/" in address else []
-        )
+        folders = checkpoints(place) if "://" in address or Path(place.url).is_dir() else []
         for folder in folders:
             model, contents = resolve_model(f"{place.url}/{folder}", job.storage)
             yield Checkpoint(f"step {step_of(folder):,}", model, contents)

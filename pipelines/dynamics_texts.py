@@ -27,7 +27,7 @@ def samples(
 ) -> Iterator[Sample]:
     """Give the first `count` rows of the first shard."""
     shard = packed.shards[0]
-    rows = rows_of(packed.load(shard.name).slice(0, count))
+    rows = rows_of(packed.load(shard).slice(0, count))
     losses_XRT = [losses_of(artifact, shard)[: len(rows.ids)] for artifact in losses]
     statistics = TokenStatistics(rows.tokens_RT.shape)
     for losses_RT in losses_XRT:
@@ -46,7 +46,6 @@ def _kept(
     """Tell which tokens a loss would train on at the last checkpoint."""
     from operators.losses.selection import kept_tokens
 
-    scores = reference.load(shard.name).slice(0, len(defined_RT))
+    scores = reference.load(shard).slice(0, len(defined_RT))
     columns = {name: flat(scores[name]).reshape(defined_RT.shape) for name in reference.columns}
-    references = sum(name.startswith("reference_loss") for name in reference.columns)
-    return kept_tokens(loss, defined_RT, columns, last_RT, references)
+    return kept_tokens(loss, defined_RT, columns, last_RT, reference.references)

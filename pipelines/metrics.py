@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+from hashlib import blake2b
+from types import ModuleType
 
 import pyarrow as pa
 
@@ -35,14 +37,13 @@ class Live:
     def __init__(self, place: Place, step: int):
         folder = local_path(place.url)
         self.board = self.wandb = None
-        if folder and importlib.util.find_spec("tensorboardX"):
-            from tensorboardX import SummaryWriter
-
-            self.board = SummaryWriter(f"{folder}/tensorboard", purge_step=step + 1)
-        if os.environ.get("WANDB_PROJECT") and importlib.util.find_spec("wandb"):
-            import wandb
-
-            self.wandb = wandb.init(name=place.url.rsplit("/", 1)[-1], id=place.url.replace("/", "-"), resume="allow")
+        if folder and (tensorboard := _installed("tensorboardX")):
+            self.board = tensorboard.SummaryWriter(f"{folder}/tensorboard", purge_step=step + 1)
+        if os.environ.get("WANDB_PROJECT") and (wandb := _installed("wandb")):
+            name = place.url.rsplit("/", 1)[-1]
+            self.wandb = wandb.init(
+                name=name, id=blake2b(place.url.encode(), digest_size=8).hexdigest(), resume="allow"
+            )
 
     def show(self, row: dict) -> None:
         """Pass on the metrics of a step."""
@@ -50,5 +51,18 @@ class Live:
         if self.board:
             for name, value in curves.items():
                 self.board.add_scalar(name, value, row["step"])
+            self.board.flush()  # a worker may be killed at any moment
         if self.wandb:
             self.wandb.log(curves, step=row["step"])
+
+    def close(self) -> None:
+        """Have all of it written."""
+        if self.board:
+            self.board.close()
+        if self.wandb:
+            self.wandb.finish()
+
+
+def _installed(name: str) -> ModuleType | None:
+    """Import what the user may have installed beside gristmill."""
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None

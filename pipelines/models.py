@@ -27,9 +27,14 @@ def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
         raise BadRequest("no model is named. Give a model folder, an artifact of `pretrain`, or a name on the hub.")
     if "://" in model or (Path(model).expanduser().is_dir() and not Path(model).expanduser().joinpath(CONFIG).exists()):
         model = _last_checkpoint(Place(model, storage)) or model
-    if "://" not in model and Path(model).expanduser().exists():
-        model = str(Path(model).expanduser().absolute())  # workers run in other folders
+    model = absolute(model)
     return model, model_facts(local_model(model, storage)).contents
+
+
+def absolute(path: str) -> str:
+    """Give what is here its absolute path, because workers run in other folders; all else as it stands."""
+    here = Path(path).expanduser()
+    return str(here.absolute()) if "://" not in path and here.exists() else path
 
 
 def local_model(model: str, storage: StorageConfig) -> str:
@@ -58,14 +63,19 @@ def _fetched(folder: str, *storage: Any) -> str:
     return here
 
 
+def require_tokenizer(tokenizer: str, packing: Packing) -> None:
+    """Raise BadRequest unless a tokenizer is the one that rows were packed with."""
+    if contents_digest(load_tokenizer(tokenizer)) != packing.tokenizer:
+        raise BadRequest(
+            f"the rows were packed with another tokenizer than that of {tokenizer}. Pack with its tokenizer "
+            f"(pack.tokenizer={tokenizer}), or take a model that was trained with the one of the rows."
+        )
+
+
 def require_fit(model: str, packing: Packing, storage: StorageConfig) -> None:
     """Raise BadRequest unless a model has the tokenizer that rows were packed with, and reads as many tokens as a row has."""
     here = local_model(model, storage)
-    if contents_digest(load_tokenizer(here)) != packing.tokenizer:
-        raise BadRequest(
-            f"the rows were packed with another tokenizer than that of {model}. Pack with its tokenizer "
-            f"(pack.tokenizer={model}), or take a model that was trained with the one of the rows."
-        )
+    require_tokenizer(here, packing)
     context = model_facts(here).context_tokens
     if context is not None and context < packing.window:
         raise BadRequest(
@@ -95,5 +105,13 @@ def checkpoint_folder(run: int, step: int) -> str:
 
 
 def _last_checkpoint(place: Place) -> str | None:
-    folders = checkpoints(place)
-    return f"{place.url}/{folders[-1]}" if folders else None
+    records = read_records(place)
+    if not (records and (folders := checkpoints(place))):
+        return None
+    last, steps = folders[-1], int(records.run["splits"][0].rpartition("-")[2])
+    if step_of(last) < steps:
+        raise BadRequest(
+            f"{place.url} is not finished: its last checkpoint is that of step {step_of(last):,} of {steps:,}. Go on with it "
+            f"first, or name that checkpoint itself: {place.url}/{last}"
+        )
+    return f"{place.url}/{last}"

@@ -54,7 +54,7 @@ def find(
     if not changed and not moved:
         return place, records
     if otherwise is Otherwise.REFUSE:
-        raise BadRequest(_difference(place, changed, moved))
+        raise BadRequest(_difference(place, changed, moved, can_fork=cuts != ("",)))
     beside = _beside(place, run if moved else run | {"input": None})
     say(f"{place.url} was made otherwise, so this run has an artifact of its own: {beside.url}")
     if otherwise is Otherwise.FORK and read_records(beside) is None:
@@ -79,19 +79,25 @@ def _moved(was: dict, now: dict) -> list[str]:
     return moved + (sorted(there.keys() - files.keys()) if now["all_at_once"] else [])
 
 
-def _difference(place: Place, changed: dict[str, tuple], moved: list[str]) -> str:
+def _difference(place: Place, changed: dict[str, tuple], moved: list[str], can_fork: bool) -> str:
     lines = [f"  {key}: {was!r} there, {now!r} now" for key, (was, now) in changed.items()]
     if moved:
         lines.append(f"  input: {len(moved)} of its files have changed, come or gone: {_some(moved)}")
     return (
         f"{place.url} holds the result of another run, and this one would not continue it:\n"
         + "\n".join(lines)
-        + "\nTake these back to continue it, or give another output.path. --new begins another artifact beside it; --fork "
-        "begins one with a copy of what is settled there and goes on from it with the settings of now."
+        + "\nTake these back to continue it, or give another output.path. --new begins another artifact beside it"
+        + (
+            "; --fork begins one with a copy of what is settled there and goes on from it with the settings of now."
+            if can_fork
+            else "."
+        )
     )
 
 
 def _require_same_cuts(place: Place, changed: dict[str, tuple], moved: list[str], cuts: tuple[str, ...]) -> None:
+    if cuts == ("",):
+        raise BadRequest(f"{place.url} cannot be forked: each of its settings decides about all of it. Use --new.")
     cut = [key for key in changed if key.startswith(cuts)]
     if cut or moved:
         raise BadRequest(

@@ -31,6 +31,7 @@ from pipelines.counts import Counts, add_counts
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
 from pipelines.ledger import Ledger, publish_part, table_name
+from pipelines.models import absolute
 from pipelines.order import WHOLE, Spans
 from pipelines.pieces import Pieces
 from pipelines.pipeline import Pipeline, described, output_place
@@ -72,6 +73,8 @@ class PackDocuments(Pipeline):
     def __init__(self, job: PackJob):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path, job.storage, "runs/packed")
+        if job.pack.tokenizer:
+            job.pack.tokenizer = absolute(job.pack.tokenizer)
         encode = Encode(job.pack)
         self.packing = packing_for(job.pack, encode)
         files = input_files(job.input, job.storage, self.place)
@@ -150,7 +153,8 @@ class PackGroups:
         return pa.table({"groups": [len(rows)]})
 
     def _pack(self, group: list[dict]) -> None:
-        name = blake2b(json.dumps(group).encode(), digest_size=8).hexdigest()
+        places = [[split["file"]["name"], split["begin"], split["end"]] for split in group]
+        name = blake2b(json.dumps(places).encode(), digest_size=8).hexdigest()
         if self.ledger.holds(f"{name}-0"):
             return
         if not self.ledger.current():

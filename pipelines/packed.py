@@ -26,9 +26,9 @@ class PackedArtifact:
     def rows(self) -> int:
         return sum(shard.rows for shard in self.shards)
 
-    def load(self, shard: str) -> pa.Table:
-        """Read a shard. Raises StorageFailure where its bytes are not those that were written."""
-        return load_table(self.place, next(part for part in self.shards if part.name == shard))
+    def load(self, shard: Part) -> pa.Table:
+        """Read a shard. Raises StorageFailure where it is gone, or its bytes are not those that were written."""
+        return load_table(self.place, shard)
 
     def head(self, rows: int) -> pa.Table:
         """Read the first rows."""
@@ -36,23 +36,28 @@ class PackedArtifact:
         for shard in self.shards:
             if left <= 0:
                 break
-            tables.append(self.load(shard.name).slice(0, left))
+            tables.append(self.load(shard).slice(0, left))
             left -= len(tables[-1])
         return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True)
 class ScoreArtifact:
-    """Finished scores of packed rows. `parts` are those of each shard, in the order of its rows."""
+    """Finished scores of packed rows. `parts` are those of each shard (see shard_key), in the order of its rows."""
 
     place: Place
     columns: tuple[str, ...]
     parts: dict[str, list[Part]]
     key: str
 
-    def load(self, shard: str) -> pa.Table:
+    @property
+    def references(self) -> int:
+        """Count the references whose losses stand side by side."""
+        return sum(name.startswith("reference_loss") for name in self.columns)
+
+    def load(self, shard: Part) -> pa.Table:
         """Read the scores of a shard."""
-        return pa.concat_tables([load_table(self.place, part) for part in self.parts[shard]])
+        return pa.concat_tables([load_table(self.place, part) for part in self.parts[shard_key(shard)]])
 
 
 def open_packed(path: str | None, storage: StorageConfig, setting: str) -> PackedArtifact:
@@ -77,7 +82,7 @@ def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedA
             f"{records.run['config']['data']['path']}). Score these rows, or give the rows that were scored."
         )
     spans = [
-        (split.rpartition(":")[0], as_span(span)[0], part)
+        (split, as_span(span)[0], part)
         for commit in records.commits(place)
         for split, places in commit.spans.items()
         for span, part in zip(places, commit.parts, strict=True)
@@ -91,19 +96,26 @@ def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedA
 
 
 def shard_key(shard: Part) -> str:
-    """Name a shard as what is to be done, its places being rows."""
-    return f"{shard.name}:0-{shard.rows}"
+    """Name a shard by what is in it, as what is to be done; its places are rows. Rows that are packed anew are the same shard."""
+    return f"{shard.checksum}:0-{shard.rows}"
 
 
 def load_table(place: Place, part: Part) -> pa.Table:
     """Read an Arrow part whole. Raises StorageFailure where its bytes are not those that were written."""
-    data = place.read(part.name)
+    try:
+        data = place.read(part.name)
+    except FileNotFoundError:
+        raise _harmed(place, part, "is gone") from None
     if blake2b(data, digest_size=16).hexdigest() != part.checksum:
-        raise StorageFailure(
-            f"{place.url}/{part.name} is not what was written (its checksum differs). `gristmill verify --repair {place.url}` "
-            "takes it back, and its run makes it again."
-        )
+        raise _harmed(place, part, "is not what was written (its checksum differs)")
     return pa.ipc.open_file(pa.py_buffer(data)).read_all()
+
+
+def _harmed(place: Place, part: Part, what: str) -> StorageFailure:
+    return StorageFailure(
+        f"{place.url}/{part.name} {what}. `gristmill verify --repair {place.url}` takes it back, and the command that made it "
+        "makes it again."
+    )
 
 
 def _finished(path: str | None, storage: StorageConfig, setting: str, pipeline: str) -> tuple[Place, Records]:

@@ -5,7 +5,7 @@ anything is spent. The rest (who owns the artifact, what counts, resuming) is th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -61,6 +61,10 @@ class Pipeline(ABC):
     @abstractmethod
     def pace(self) -> Pace:
         """Give what shows the progress."""
+
+    def ready(self, place: Place, ledger: Ledger, state: State, say: Callable[[str], None]) -> State:
+        """Take back what has to be done again before the work can go on."""
+        return state
 
     def without_failures(self, ledger: Ledger, state: State) -> State:
         """Take back the units that failed."""

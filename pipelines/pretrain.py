@@ -7,23 +7,26 @@ Source: Rho-1, arXiv:2404.07965, section 2.2, steps 1 and 3.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.losses.config import LossConfig
 from operators.settings import setting
-from operators.storage.filesystem import StorageConfig
+from operators.storage.filesystem import Place, StorageConfig
 from operators.training.config import TrainingConfig
+from pipelines.amend import without_spans
 from pipelines.counts import Counts
 from pipelines.ledger import Ledger
-from pipelines.models import require_fit, resolve_model
+from pipelines.models import require_fit, resolve_model, step_of
 from pipelines.order import END, Span, Spans
 from pipelines.pack import TOKENIZER
 from pipelines.packed import PackedArtifact, ScoreArtifact, open_packed, open_scores
 from pipelines.pipeline import Pipeline, described, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import State
+from pipelines.states import newest_state
 from pipelines.telling import card, show
 
 CHECKPOINTS_OF_A_RUN = 10  # by default
@@ -38,6 +41,10 @@ class TrainData:
     path: str | None = setting(None, "packed rows: the folder that `gristmill run pack` made", identity=False)
     validation: str | None = setting(None, "packed rows to evaluate on; null: none", identity=False)
     validation_rows: int = setting(256, "rows of them that are evaluated on, at the most")
+
+    def __post_init__(self):
+        if self.validation_rows < 1:
+            raise BadRequest(f"data.validation_rows is a number of rows from 1, got {self.validation_rows}.")
 
 
 @dataclass
@@ -125,11 +132,19 @@ class Plan:
     @property
     def references(self) -> int:
         """Count the references whose losses the scores hold; 1 where there are no scores."""
-        return max(1, sum(name.startswith("reference_loss") for name in self.scores.columns)) if self.scores else 1
+        return self.scores.references if self.scores else 1
 
     def due(self, step: int, every: int | None) -> bool:
         """Whether something is to be done after a step: every so many, and after the last."""
         return step == self.steps or step % (every or max(1, self.steps // CHECKPOINTS_OF_A_RUN)) == 0
+
+    def makes_model(self, step: int) -> bool:
+        """Whether a model is saved for good after a step."""
+        return self.due(step, self.job.checkpoint.model_every_steps)
+
+    def saves(self, step: int) -> bool:
+        """Whether the steps so far are committed."""
+        return self.makes_model(step) or self.due(step, self.job.checkpoint.every_steps)
 
     @property
     def split(self) -> str:
@@ -165,7 +180,7 @@ class Train(Pipeline):
             job.model.path, model_contents = resolve_model(job.model.path, job.storage)
             require_fit(job.model.path, packed.packing, job.storage)
         steps = job.total_steps(packed.rows, packed.packing.window)
-        self.plan = Plan(job, loss, packed, scores, validation, tokenizer, _columns(loss, scores), steps)
+        self.plan = Plan(job, loss, packed, scores, validation, tokenizer, loss_columns(loss, scores), steps)
         self.place.check_writable()
         contents = {
             "packed rows": packed.key,
@@ -182,6 +197,18 @@ class Train(Pipeline):
         """Give the step to go on from."""
         done = self.plan.done(state)
         return [done] if done < self.plan.steps else []
+
+    def ready(self, place: Place, ledger: Ledger, state: State, say: Callable[[str], None]) -> State:
+        """Take back the steps after the newest state there is: where commits were taken back, later ones follow nothing."""
+        done = self.plan.done(state)
+        newest = newest_state(place, done)
+        from_step = step_of(newest) if newest else 0
+        settled = [span for spans in state.done.values() for span in spans.spans]
+        if done == self.plan.steps or all(end <= (from_step, 0) for _, end in settled):
+            return state
+        if from_step < done:
+            say(f"note: the state after step {done:,} is gone, so the steps after {from_step:,} are done again")
+        return without_spans(ledger, state, {self.plan.split: [((from_step, 0), (END, 0))]})
 
     def of_all(self, work: list[int]) -> Counts:
         return {"read": {"of_steps": self.plan.steps, "from_step": work[0]}}
@@ -226,13 +253,12 @@ def _validation(job: ReferenceJob, packed: PackedArtifact) -> PackedArtifact | N
     return validation
 
 
-def _columns(loss: LossConfig, scores: ScoreArtifact | None) -> tuple[str, ...]:
+def loss_columns(loss: LossConfig, scores: ScoreArtifact | None) -> tuple[str, ...]:
     """Name the columns of the scores that a loss reads. Raises BadRequest where the scores lack one."""
     from operators.losses import build_loss
 
     there = scores.columns if scores else ()
-    references = sum(name.startswith("reference_loss") for name in there)
-    needed = build_loss(loss, max(references, 1)).columns
+    needed = build_loss(loss, scores.references if scores else 1).columns
     if missing := [name for name in needed if name not in there]:
         given = f"data.scores has {', '.join(there)}" if scores else "data.scores is not given"
         raise BadRequest(

@@ -76,6 +76,7 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
     state = folded(ledger, records.state, records.tail) if records else State()
     if retry_failed:
         state = pipeline.without_failures(ledger, state)
+    state = pipeline.ready(place, ledger, state, say)
     with Keeper(claim(place, records, state, myself(), pipeline.run)) as keeper:
         tenure = keeper.tenure
         place.publish(RUN, json.dumps(pipeline.run, indent=1).encode())
@@ -85,8 +86,8 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
         tenure.fold(at_least=1)
         if left := pipeline.left(tenure.state):
             raise RunFailed(f"{len(left)} parts of the work are not settled. The same command goes on with them.")
-        keeper.sweep()
         _describe_artifact(pipeline, place, tenure.state, anew=True)
+        keeper.sweep()  # last: it has it known that all is done
         return tenure.state
 
 

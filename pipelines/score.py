@@ -6,7 +6,6 @@ Source: Rho-1, arXiv:2404.07965, section 2.2, step 2.
 
 import time
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,13 +13,13 @@ import pyarrow as pa
 from cluster.session import ClusterConfig
 from operators.engines.openai import OpenAIConfig
 from operators.errors import BadRequest
-from operators.score.base import ScoreConfig, Server, score_columns
+from operators.score.base import NotFinite, ScoreConfig, Server, score_columns
 from operators.settings import setting
 from operators.storage.filesystem import StorageConfig
 from pipelines.counts import Counts
 from pipelines.isolation import Isolation
 from pipelines.ledger import Ledger, publish_part, table_name
-from pipelines.models import local_model, require_fit, resolve_model
+from pipelines.models import absolute, local_model, require_fit, require_tokenizer, resolve_model
 from pipelines.notes import StageFailure
 from pipelines.order import END, Span, Spans
 from pipelines.packed import PackedArtifact, load_table, open_packed, shard_key
@@ -65,6 +64,10 @@ class ScoreOutput:
     path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
     tokens_per_part: int = setting(2**20, "tokens of a part, about: what is scored again if its actor dies")
 
+    def __post_init__(self):
+        if self.tokens_per_part < 1:
+            raise BadRequest(f"output.tokens_per_part is a number of tokens from 1, got {self.tokens_per_part}.")
+
 
 @dataclass
 class ScoreJob:
@@ -88,8 +91,11 @@ class ScoreRows(Pipeline):
         self.packed = open_packed(job.data.path, job.storage, "data.path")
         resolved = [resolve_model(model, job.storage) for model in job.reference.models]
         self.models = [model for model, _ in resolved]
-        for tokenizer in self.models or [job.reference.tokenizer]:
-            require_fit(tokenizer, self.packed.packing, job.storage)
+        for model in self.models:
+            require_fit(model, self.packed.packing, job.storage)
+        if job.reference.openai:
+            job.reference.tokenizer = absolute(job.reference.tokenizer)
+            require_tokenizer(job.reference.tokenizer, self.packed.packing)
         self.place.check_writable()
         references = len(self.models) or 1
         self.run = described(
@@ -101,7 +107,7 @@ class ScoreRows(Pipeline):
                 "references' contents": [contents for _, contents in resolved],
                 "columns": score_columns(references, job.score.entropy),
             },
-            {shard.name: [shard.bytes, shard.checksum] for shard in self.packed.shards},
+            {shard_key(shard): [shard.bytes, shard.checksum] for shard in self.packed.shards},
             [shard_key(shard) for shard in self.packed.shards],
         )
 
@@ -184,8 +190,7 @@ def score(
     copies = job.reference.copies or (gpus() if on_gpus else nodes())
     share = {"num_gpus": 1} if on_gpus else {"num_cpus": whole_node_cpus(max(1, -(-copies // nodes())))}
     rows = [{"shard": asdict(unit.shard), "begin": unit.begin, "end": unit.end} for unit in work]
-    # One unit a block: an actor takes them one by one, and the next is ready when it is done.
-    units = ray.data.from_items(rows, override_num_blocks=len(rows))
+    units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
     units.map_batches(
         ScoreUnits,
         fn_constructor_args=(packed, references, job, ledger, Isolation(report, float("inf"))),
@@ -215,7 +220,7 @@ class ScoreUnits:
         return pa.table({"units": [len(rows)]})
 
     def _score(self, unit: Unit) -> None:
-        name = f"{blake2b(unit.shard.name.encode(), digest_size=8).hexdigest()}-{unit.begin}"
+        name = f"{unit.shard.checksum}-{unit.begin}"
         if self.ledger.holds(name):
             return
         if not self.ledger.current():
@@ -226,7 +231,10 @@ class ScoreUnits:
                     f"{deaths} processes died of scoring rows {unit.begin} to {unit.end} of {unit.shard.name}. If memory is "
                     "short, lower score.batch_tokens; the same command goes on."
                 )
-            scores = self.scorer(load_table(self.packed.place, unit.shard).slice(unit.begin, unit.rows))
+            try:
+                scores = self.scorer(load_table(self.packed.place, unit.shard).slice(unit.begin, unit.rows))
+            except NotFinite as error:
+                raise StageFailure(f"{error} What is scored so far is committed.") from error
         part = publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), scores)
         counts = {"kept": {"scored": unit.rows}}
         self.ledger.commit(name, Commit([part], {shard_key(unit.shard): [unit.span]}, counts))

@@ -26,7 +26,8 @@ def _progress(records: Records, state: State) -> str:
     splits = {split: state.done.get(split, Spans()) for split in records.run["splits"]}
     complete = sum(done.complete for done in splits.values())
     if complete == len(splits):
-        return f"complete, {len(splits):,} splits of {len(records.run['input']):,} input files"
+        files = f", {len(splits):,} splits of {len(records.run['input']):,} input files" if records.run["input"] else ""
+        return f"complete{files}"
     begun = sum(bool(done.spans) for done in splits.values()) - complete
     settled = sum(_settled_bytes(split, done) for split, done in splits.items())
     share = settled / max(sum(end - begin for _, begin, end in map(parse_key, splits)), 1)

@@ -13,12 +13,12 @@ from operators.errors import BadRequest, StorageFailure
 from pipelines.exits import RunFailed
 from pipelines.ledger import Ledger, Lost, publish_file, publish_part, table_name
 from pipelines.metrics import Live, as_table
-from pipelines.models import checkpoint_folder, fetched, local_model
+from pipelines.models import checkpoint_folder, fetched, local_model, step_of
 from pipelines.pretrain import Plan
 from pipelines.progress import Report
-from pipelines.records import RECORDS, Commit, Part, epoch_of, read_records
+from pipelines.records import Commit, Part, read_records
+from pipelines.states import drop_states, fetched_state, newest_state, publish_state
 
-STATES = f"{RECORDS}/states"  # what a run goes on from: the last two, each in a folder of its own
 TOKENS = {"read": "tokens_seen", "trained": "tokens_trained"}  # how a step's metrics name what is counted
 MOST_DEATHS = 5  # of workers between two commits
 
@@ -72,7 +72,8 @@ class Worker:
         self._agreed(lambda: self._require_progress(begin))
         trainer = self._trainer()
         if state:
-            trainer.restore(Path(fetched(f"{self.ledger.place.url}/{state}", self.ledger.place.storage)))
+            with fetched_state(self.ledger.place, state) as folder:
+                trainer.restore(folder)
         metrics, live = [], Live(self.ledger.place, begin) if self.first else None
         before = {name: getattr(trainer, name) for name in TOKENS.values()}
         for result in trainer.steps():
@@ -81,9 +82,11 @@ class Worker:
             if live:
                 live.show(row)
                 self.report.latest({name: value for name, value in row.items() if value is not None})
-            if self.plan.due(result.step, self.plan.job.checkpoint.every_steps):
+            if self.plan.saves(result.step):
                 self._commit(trainer, begin, before, metrics)
                 begin, before, metrics = result.step, row, []
+        if live:
+            live.close()
 
     def _agreed(self, decide: Callable[[], Any]) -> Any:
         """Have the first rank decide, and give all what it decided."""
@@ -91,13 +94,13 @@ class Worker:
 
     def _last(self) -> tuple[int, str | None]:
         """Give the steps that are settled, and the folder of the state after them."""
-        records = read_records(self.ledger.place)
-        done = self.plan.done(records.now())
-        for commit in records.commits(self.ledger.place) if done else ():
-            if any(span[1][0] == done for spans in commit.spans.values() for span in spans):
-                (table,) = (part for part in commit.parts if part.name.startswith("data/"))
-                return done, state_folder(epoch_of(table.name), done)
-        return 0, None
+        done = self.plan.done(read_records(self.ledger.place).now())
+        state = newest_state(self.ledger.place, done)
+        if (step_of(state) if state else 0) != done:
+            raise StorageFailure(
+                f"the state after step {done} is gone from {self.ledger.place.url}. The same command goes on."
+            )
+        return done, state
 
     def _require_progress(self, begin: int) -> None:
         """Raise BadRequest where workers die again and again without a commit."""
@@ -129,8 +132,8 @@ class Worker:
         return Trainer(job, build_loss(plan.loss, plan.references), shards, self.world, tokenizer)
 
     def _load(self, shard: int) -> tuple[pa.Table, pa.Table | None]:
-        name = self.plan.packed.shards[shard].name
-        return self.plan.packed.load(name), self.plan.scores.load(name) if self.plan.columns else None
+        part = self.plan.packed.shards[shard]
+        return self.plan.packed.load(part), self.plan.scores.load(part) if self.plan.columns else None
 
     def _evaluated(self, trainer: Any, step: int) -> dict[str, float]:
         """Evaluate on the validation rows, where that is due."""
@@ -149,7 +152,7 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="gristmill-state-") as scratch:
             state, model = Path(scratch, "state"), Path(scratch, "model")
             trainer.save_state(state)
-            models = self.plan.due(step, self.plan.job.checkpoint.model_every_steps)
+            models = self.plan.makes_model(step)
             if models:
                 trainer.save_model(model)
             if self.first:
@@ -161,16 +164,11 @@ class Worker:
 def publish(
     ledger: Ledger, plan: Plan, begin: int, before: dict, metrics: list[dict], state: Path, model: Path | None
 ) -> None:
-    """Publish what the steps after `begin` gave, and commit it. `before` has the counts of tokens then.
-
-    Then the states that nobody needs any more go.
-    """
+    """Publish what the steps after `begin` gave, and commit it. `before` has the counts of tokens then."""
     step = metrics[-1]["step"]
     if not ledger.current():
         raise ledger.lost()
-    place, folder = ledger.place, state_folder(ledger.number, step)
-    for file in sorted(state.iterdir(), key=lambda file: file.suffix == ".json"):  # the list of the others comes last
-        place.publish(f"{folder}/{file.name}", file.read_bytes())
+    publish_state(ledger, step, state)
     parts = [publish_part(ledger, table_name(ledger, "data", "parquet"), as_table(metrics))]
     if model:
         parts += _published_model(ledger, checkpoint_folder(ledger.number, step), model)
@@ -179,17 +177,11 @@ def publish(
         "tokens": {kind: metrics[-1][name] - before[name] for kind, name in TOKENS.items()},
     }
     ledger.commit(f"steps-{step}", Commit(parts, {plan.split: [plan.span(begin, step)]}, counts))
-    for old in place.folders(STATES):
-        if old not in (folder, state_folder(ledger.number, begin)):
-            place.remove_folder(old)
+    drop_states(ledger, kept=(begin, step))
 
 
 def _published_model(ledger: Ledger, folder: str, model: Path) -> list[Part]:
     return [publish_file(ledger, f"{folder}/{file.name}", file.read_bytes()) for file in sorted(model.iterdir())]
-
-
-def state_folder(run: int, step: int) -> str:
-    return f"{STATES}/run-{run:08}-step-{step:08}"
 
 
 def _what_stays(ledger: Ledger) -> str:

@@ -52,7 +52,7 @@ def test_tokens_are_classified_by_the_line_through_their_losses(here, tmp_path):
     packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
     found = dict(zip(table(place)["id"].to_pylist(), flat(table(place)["class"]).reshape(-1, WINDOW), strict=True))
     for shard in packed.shards:
-        rows = rows_of(packed.load(shard.name))
+        rows = rows_of(packed.load(shard))
         losses_XRT = np.stack([losses(str(here / f"step-{number}"), rows) for number in range(MODELS)])
         change = np.polyfit(np.arange(MODELS), losses_XRT.reshape(MODELS, -1), 1)[0].reshape(rows.tokens_RT.shape) * (
             MODELS - 1

@@ -59,7 +59,7 @@ def texts(output, model) -> Counter:
     """Give the documents of an artifact, put together from its rows in the order of their ids."""
     packed = open_packed(str(output), StorageConfig(), "data.path")
     tokenizer, eos = load_tokenizer(model), packed.packing.eos
-    rows = [rows_of(packed.load(shard.name)) for shard in packed.shards]
+    rows = [rows_of(packed.load(shard)) for shard in packed.shards]
     by_id = {id: (r.tokens_RT[i], r.targets_RT[i]) for r in rows for i, id in enumerate(r.ids)}
     names = sorted(by_id, key=lambda id: (id.rpartition("-")[0], int(id.rpartition("-")[2])))
     found, document = Counter(), []
@@ -98,7 +98,7 @@ def test_the_same_documents_give_the_same_rows_whatever_the_shards(corpus, model
     pack(corpus, model, tmp_path / "b", "pack.rows_per_part=3")
     a, b = (open_packed(str(tmp_path / name), StorageConfig(), "data.path") for name in "ab")
     assert len(b.shards) > len(a.shards) == 1
-    tokens = [np.concatenate([rows_of(p.load(s.name)).tokens_RT for s in p.shards]) for p in (a, b)]
+    tokens = [np.concatenate([rows_of(p.load(s)).tokens_RT for s in p.shards]) for p in (a, b)]
     assert sorted(map(bytes, tokens[0])) == sorted(map(bytes, tokens[1]))
 
 

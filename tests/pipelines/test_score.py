@@ -6,9 +6,11 @@ from operators.errors import BadRequest
 from operators.language_model import load_causal_lm
 from operators.packed import checksums, flat, rows_of
 from operators.storage.filesystem import StorageConfig
+from operators.tokenizer import load_tokenizer
 from pipelines.packed import open_packed, open_scores
 from pipelines.records import read_records
 from pipelines.verify import verify
+from tests.fakes.scoring_server import Behaviour, fake_loss, scoring_server
 from tests.pipelines.selective import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
@@ -33,7 +35,7 @@ def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, tmp_path):
     scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
     model = load_causal_lm(str(here / "model"))
     for shard in packed.shards:
-        rows, found = rows_of(packed.load(shard.name)), scores.load(shard.name)
+        rows, found = rows_of(packed.load(shard)), scores.load(shard)
         assert (
             found["id"].to_pylist() == rows.ids and found["checksum"].to_pylist() == checksums(rows.tokens_RT).tolist()
         )
@@ -133,3 +135,23 @@ def test_unfinished_rows_are_refused(here, tmp_path):
     with pytest.raises(BadRequest, match="is not finished: 1 of 1 splits are missing"):
         open_packed(place.url, StorageConfig(), "data.path")
     assert read_records(place)
+
+
+def test_a_server_can_be_the_reference(here, tmp_path):
+    tokenizer = load_tokenizer(str(here / "model"))
+    with scoring_server(Behaviour(lambda token: tokenizer.decode([token], skip_special_tokens=False))) as url:
+        settings = [
+            f"reference.openai.base_url={url}",
+            "reference.openai.model=fake",
+            "reference.openai.concurrency=4",  # as many as its queue takes
+            f"reference.tokenizer={here / 'model'}",
+        ]
+        place = run("score", f"data.path={here / 'packed'}", *settings, f"output.path={tmp_path / 'out'}")
+    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
+    scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
+    rows, found = rows_of(packed.load(packed.shards[0].name)), scores.load(packed.shards[0].name)
+    losses = flat(found["reference_loss"]).reshape(-1, WINDOW)
+    row, token = np.argwhere(rows.defined_RT)[7]
+    before, after = rows.tokens_RT[row, token - 1 : token + 1].tolist()
+    assert losses[row, token] == pytest.approx(fake_loss(before, after), abs=5e-3)
+    assert (np.isfinite(losses) == rows.defined_RT).all()
