@@ -6,6 +6,7 @@ is measured once, on a few tokens, and a head that does something else than Head
 Shapes: B rows of T tokens, H hidden units, V entries of the vocabulary.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def load_causal_lm(
 
     `model` is a local folder or a name on the Hugging Face hub; code that comes with it is never run. `dtype` is one of
     DTYPES, `attention` an implementation that transformers knows (null: its own choice). Raises BadRequest if there is no
-    such model or device, if weights are missing, if its positions see later ones, or if its head is unknown.
+    such model, device or attention, if weights are missing, if its positions see later ones, or if its head is unknown.
     """
     if dtype not in DTYPES:
         raise BadRequest(f"dtype is {dtype!r}. It may be one of {', '.join(DTYPES)}.")
@@ -46,7 +47,6 @@ def load_causal_lm(
         network, loading = AutoModelForCausalLM.from_pretrained(
             _source(model),
             dtype=DTYPES[dtype],
-            attn_implementation=attention,
             trust_remote_code=False,
             output_loading_info=True,
         )
@@ -69,7 +69,28 @@ def load_causal_lm(
         ) from error
     _check_causal(network)
     head_of(network)
+    set_attention(network, attention)
     return network
+
+
+def set_attention(model: PreTrainedModel, attention: str | None) -> None:
+    """Have a model attend by an implementation that transformers knows (null: leave it as it is).
+
+    Some kernels run on a GPU and in half precision only, so prove first what is to be proven of the model, on any device.
+    Raises BadRequest where there is no such implementation here, or none for this model.
+    """
+    before, why = model.config._attn_implementation, "its attention cannot be exchanged"
+    if attention in (None, before):
+        return
+    try:
+        model.set_attn_implementation(attention)
+    except Exception as error:  # ValueError, ImportError, and whatever a kernel that is looked for on the hub brings
+        why = f"{type(error).__name__}: {error}"
+    if model.config._attn_implementation == before:
+        raise BadRequest(
+            f"attention={attention} cannot be used for {type(model).__name__} here ({why}). Take sdpa or eager, leave it null, "
+            "or install what is missing."
+        )
 
 
 def head_of(model: PreTrainedModel) -> Head:
@@ -103,14 +124,15 @@ def hidden_states(model: PreTrainedModel, tokens_BT: Tensor, positions_BT: Tenso
 
 def context_of(model: PreTrainedModel) -> int | None:
     """Give the longest context in tokens that a model has positions for; None where its config does not say."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return context if context and context > 0 else None  # XLNet says -1
 
 
 def check_documents_apart(model: PreTrainedModel) -> None:
     """Prove that documents in one row do not see each other. Raises BadRequest for a model whose layers ignore positions."""
     tokens_BT = _probe_tokens(model)
-    cut = PROBE_TOKENS // 3
-    positions_BT = torch.arange(PROBE_TOKENS, device=model.device)[None].clone()
+    cut = math.ceil(tokens_BT.shape[1] / 3)
+    positions_BT = torch.arange(tokens_BT.shape[1], device=model.device)[None].clone()
     positions_BT[:, cut:] -= cut
     with _evaluating(model):
         packed = hidden_states(model, tokens_BT, positions_BT)[:, cut:]
@@ -185,7 +207,8 @@ def _unknown(model: PreTrainedModel, why: str) -> BadRequest:
 
 def _probe_tokens(model: PreTrainedModel) -> Tensor:
     entries = model.get_input_embeddings().weight.shape[0]
-    return torch.linspace(1, entries - 1, PROBE_TOKENS, device=model.device).long()[None]
+    count = min(PROBE_TOKENS, context_of(model) or PROBE_TOKENS)
+    return torch.linspace(1, entries - 1, count, device=model.device).long()[None]
 
 
 @contextmanager

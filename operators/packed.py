@@ -86,8 +86,8 @@ class PackedRows:
     def segments(self) -> np.ndarray:
         """Give the contexts as int64 (contexts, 3): row, begin, end. Their tokens tile the rows; padding is in the last ones."""
         rows, begins = np.nonzero(self.contexts_RT)
-        ends = np.r_[begins[1:], 0]
-        ends[np.r_[rows[1:] != rows[:-1], True]] = self.packing.window
+        ends = np.roll(begins, -1)
+        ends[ends == 0] = self.packing.window  # the next context begins the next row
         return np.stack([rows, begins, ends], axis=1)
 
 
@@ -114,7 +114,8 @@ def rows_of(table: pa.Table) -> PackedRows:
 
 def flat(column: pa.ChunkedArray) -> np.ndarray:
     """Give the values of a column of lists of one length, one after the other."""
-    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    chunks = column.chunks or [column.combine_chunks()]  # a table without rows may have none
+    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
 

@@ -16,6 +16,9 @@ from operators.settings import setting
 
 CLASSES = ("H→H", "L→H", "H→L", "L→L")  # their codes are 0, 1, 2, 3
 UNDEFINED = -1
+ROUNDING = (
+    1e-9  # nats; a change of just the threshold is flat, and sums in binary miss a decimal number by less than this
+)
 
 
 @dataclass
@@ -71,8 +74,8 @@ def classify(statistics: TokenStatistics, mean_last: float, threshold: float = 0
 def _codes(change: np.ndarray, last: np.ndarray, mean_last: float, threshold: float) -> np.ndarray:
     high = last > mean_last  # the raw last loss, not the fitted end
     code = np.where(high, CLASSES.index("H→H"), CLASSES.index("L→L")).astype(np.int8)
-    code[change < -threshold] = CLASSES.index("H→L")
-    code[change > threshold] = CLASSES.index("L→H")
+    code[change < -threshold - ROUNDING] = CLASSES.index("H→L")
+    code[change > threshold + ROUNDING] = CLASSES.index("L→H")
     code[np.isnan(last)] = UNDEFINED
     return code
 

@@ -1,5 +1,6 @@
 """Which tokens are trained on, and how their losses are averaged. Nothing here needs torch."""
 
+import math
 from dataclasses import dataclass
 
 from operators.errors import BadRequest
@@ -52,7 +53,7 @@ class LossConfig:
                 raise BadRequest(f"loss.{name} is a share in (0, 1], got {share}. For 60% write 0.6.")
         if self.warmup_steps < 0:
             raise BadRequest(f"loss.warmup_steps is a number of steps from 0, got {self.warmup_steps}.")
-        if self.temperature is not None and not self.temperature > 0:
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise BadRequest(
                 f"loss.temperature is a number of nats above 0, got {self.temperature}. For a plain choice write null."
             )

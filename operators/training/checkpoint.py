@@ -5,10 +5,12 @@ in the same order; the first one writes.
 """
 
 import copy
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +24,7 @@ from operators.errors import BadRequest
 from operators.training.parallel import DTYPES, World, divided, whole
 
 STATE = "state.json"  # written last: a folder that has it is whole
-FORMAT = 1
+FORMAT = 2
 FILE_BYTES = 2 * 2**30  # of one file of tensors, about; no more of a state is in memory at once
 WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq", "step")
 TOKENIZER_FILES = (
@@ -38,28 +40,31 @@ TOKENIZER_FILES = (
 def save_state(
     folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, position: dict, world: World
 ) -> None:
-    """Write float32 weights and moments, and `position` (numbers and names that say where the run is), to a new folder."""
+    """Write float32 weights and moments, and `position` (numbers and names that say where the run is), to a new folder.
+
+    Beside the position stand size in bytes and BLAKE2b-128 of each file of tensors.
+    """
     files = []
     for number, bundle in enumerate(_bundles(_state(model, optimizer))):
-        files.append(f"state-{number:05}.safetensors")
         if world.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
-            save_file(bundle, folder / files[-1])
+            file = folder / f"state-{number:05}.safetensors"
+            save_file(bundle, file)
+            files.append({"name": file.name, "bytes": file.stat().st_size, "blake2b": _digest(file)})
     if world.rank == 0:
         (folder / STATE).write_text(json.dumps({"format": FORMAT, "files": files, "position": position}, indent=2))
 
 
 def load_state(folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> dict:
-    """Put weights and moments back where they were, and return the position. Raises BadRequest where they do not fit."""
-    try:
-        state = json.loads((folder / STATE).read_text())
-    except FileNotFoundError as error:
-        raise BadRequest(f"no state of a training run in {folder}: it has no {STATE}. Take an earlier one.") from error
-    if state["format"] != FORMAT:
-        raise BadRequest(f"{folder} has a state of format {state['format']}, and this version reads {FORMAT}.")
+    """Put weights and moments back where they were, and return the position.
+
+    Raises BadRequest where a file is damaged, before anything is changed, and where they do not fit.
+    """
+    state = _read(folder)
     with ExitStack() as files:
-        opened = [files.enter_context(safe_open(folder / name, "pt")) for name in state["files"]]
+        opened = [files.enter_context(safe_open(folder / file["name"], "pt")) for file in state["files"]]
         place = {key: file for file in opened for key in file.keys()}  # noqa: SIM118, it is no mapping
+        _refuse_surplus(place, model, folder)
         for name, parameter in model.named_parameters():
             _restore(parameter, name, optimizer, place, folder)
     return state["position"]
@@ -83,6 +88,44 @@ def save_model(folder: Path, model: PreTrainedModel, precision: str, tokenizer: 
     for pattern in TOKENIZER_FILES if tokenizer else ():
         for file in tokenizer.glob(pattern):
             shutil.copy(file, folder)
+
+
+def _read(folder: Path) -> dict:
+    """Read what a state is made of, and hold its files against it."""
+    try:
+        state = json.loads((folder / STATE).read_text())
+    except FileNotFoundError as error:
+        raise BadRequest(f"no state of a training run in {folder}: it has no {STATE}. Take an earlier one.") from error
+    except ValueError as error:
+        raise BadRequest(f"{folder / STATE} is damaged: {error}. Take an earlier state.") from error
+    if state["format"] != FORMAT:
+        raise BadRequest(f"{folder} has a state of format {state['format']}, and this version reads {FORMAT}.")
+    for file in state["files"]:
+        path = folder / file["name"]
+        size = path.stat().st_size if path.exists() else 0
+        if size != file["bytes"] or _digest(path) != file["blake2b"]:
+            raise BadRequest(
+                f"{path} is damaged: it has {size} bytes, and not the {file['bytes']} that were written. Take an earlier state."
+            )
+    return state
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+
+
+def _refuse_surplus(keys: Iterable[str], model: PreTrainedModel, folder: Path) -> None:
+    known = {name for name, _ in model.named_parameters()}
+    surplus = sorted({name for name in (key.partition("/")[2] for key in keys) if name not in known})
+    if surplus:
+        raise _of_another_model(folder, f"{surplus[0]} is there and not here")
+
+
+def _of_another_model(folder: Path, why: str) -> BadRequest:
+    return BadRequest(
+        f"the state in {folder} is of another model: {why}. Go on with the settings that it was made with."
+    )
 
 
 def _on_processor(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -114,10 +157,7 @@ def _restore(
     key = f"{WEIGHT}/{name}"
     shape = list(place[key].get_slice(key).get_shape()) if key in place else None
     if shape != list(parameter.shape):
-        raise BadRequest(
-            f"the state in {folder} is of another model: {name} is {list(parameter.shape)} here and {shape or 'not'} there. "
-            "Go on with the settings that it was made with."
-        )
+        raise _of_another_model(folder, f"{name} is {list(parameter.shape)} here and {shape or 'not'} there")
     with torch.no_grad():
         parameter.copy_(divided(place[key].get_tensor(key), parameter))
     moments = {moment: f"{moment}/{name}" for moment in MOMENTS}

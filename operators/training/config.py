@@ -153,5 +153,6 @@ class TrainingConfig:
         if self.tokens:
             return math.ceil(self.tokens / (self.batch.rows * window))
         if self.epochs:
-            return math.ceil(self.epochs * rows / self.batch.rows)
+            # 0.07 * 100 is a little more than 7 in binary, and no step of its own.
+            return max(1, math.ceil(self.epochs * rows / self.batch.rows - 1e-9))
         raise BadRequest("nothing says how long to train. Give one of steps, tokens and epochs.")

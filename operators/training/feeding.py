@@ -94,7 +94,10 @@ class Feeder:
         return join(parts)
 
     def close(self) -> None:
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        # Not by `cancel_futures`, which fails where the interpreter is on its way out and an open generator closes this.
+        for loading in self._held.values():
+            loading.cancel()
+        self._loader.shutdown(wait=False)
 
     def _shards(self, samples: range) -> dict[int, "Shard"]:
         needed = list(self.order.groups(samples.start, samples.stop))

@@ -54,12 +54,12 @@ class Trainer:
     def steps(self) -> Iterator[StepResult]:
         """Train to the end, one step at a time. Raises Diverged."""
         feeder = Feeder(self.shards, self.order)
+        self.optimizer.zero_grad()  # a step that was not taken leaves gradients behind
         try:
             while self.step < self.total_steps:
                 yield self._advance(feeder)
         finally:
             feeder.close()
-            self.optimizer.zero_grad()  # a step that was not taken leaves gradients behind
 
     def evaluate(self, packed: pa.Table) -> Evaluation:
         """Measure the loss on the rows of a packed table, the same on all ranks."""
@@ -76,9 +76,10 @@ class Trainer:
     def restore(self, folder: str | Path) -> None:
         """Go on from a saved state, whatever the number of ranks it was saved by."""
         position = load_state(Path(folder), self.model, self.optimizer)
-        if position.pop("order") != self.order.digest:
+        if position["order"] != self.order.digest:
             raise BadRequest(f"the run in {folder} was trained on other rows or with another seed. Begin a new run.")
-        self.__dict__.update(position)
+        self.step, self.sample = position["step"], position["sample"]
+        self.tokens_seen, self.tokens_trained = position["tokens_seen"], position["tokens_trained"]
 
     def _position(self) -> dict:
         numbers = {name: getattr(self, name) for name in ("step", "sample", "tokens_seen", "tokens_trained")}
@@ -86,12 +87,10 @@ class Trainer:
 
     def _advance(self, feeder: Feeder) -> StepResult:
         begin, rows, world = time.perf_counter(), self.config.batch.rows, self.world
-        # Dropout depends on the step alone, so a resumed run needs no state of random numbers.
-        torch.manual_seed(int(np.random.SeedSequence([self.config.seed, self.step, world.rank]).generate_state(1)[0]))
         each = slices(self.sample, rows, world.size, self.config.batch.micro_rows)
         batches = [_batch(feeder, samples) for samples in each[world.rank]]
         batch_rows = [[max(1, len(samples)) for samples in of_rank] for of_rank in each]
-        step = Step(self.objective, self.loss, world, self.step, batch_rows)
+        step = Step(self.objective, self.loss, world, self.step, batch_rows, self.config.seed)
         sums = step.run([on_device(batch, world.device) for batch in batches])
         self._check_losses(step, sums, batches)
         norm = mean_and_clip(self.model.parameters(), sums.weight or 1.0, self.config.optimizer.clip)
@@ -125,7 +124,7 @@ class Trainer:
             loss_left=_ratio(sums.left_nll, sums.left),
             seconds=seconds,
             tokens_per_second=speed,
-            mfu=self._flops * speed / (self._peak * self.world.size) if self._peak else None,
+            mfu=self._flops * speed / (self._peak * self.world.size) if self._flops and self._peak else None,
         )
 
     def _check_losses(self, step: Step, sums: StepSums, batches: list[Batch]) -> None:
@@ -148,6 +147,7 @@ class Trainer:
         bad = {}
         for index, batch in enumerate(batches):
             device = on_device(batch, self.world.device)
+            step.draw_anew(index)
             wrong_BT = ~self.objective(device).isfinite() & device.defined_BT
             first = step.first_row(index)
             bad |= {first + row: "the loss is not finite" for row in wrong_BT.any(1).nonzero()[:, 0].tolist()}

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from operators.errors import BadRequest
-from operators.language_model import check_documents_apart, context_of, head_of, load_causal_lm
+from operators.language_model import check_documents_apart, context_of, head_of, load_causal_lm, set_attention
 from operators.packed import Packing
 from operators.training.config import ModelConfig
 
@@ -14,19 +14,16 @@ from operators.training.config import ModelConfig
 def build_model(config: ModelConfig, packing: Packing, seed: int, attention: str | None = None) -> PreTrainedModel:
     """Give a causal language model with float32 weights on the processor, fit for the packed rows.
 
-    Random weights depend on the seed alone. Raises BadRequest where the model cannot read the rows. That the tokenizer is the
-    one of the rows is the caller's to check: a model from a folder need not have one beside it.
+    Random weights depend on the seed alone. Raises BadRequest where the model cannot read the rows, or not attend as it is
+    told. That the tokenizer is the one of the rows is the caller's to check: a model from a folder need not have one beside it.
     """
-    model = (
-        load_causal_lm(config.path, "float32", "cpu", attention)
-        if config.path
-        else _begin(llama_config(config, packing, attention), seed)
-    )
+    model = load_causal_lm(config.path) if config.path else _begin(llama_config(config, packing), seed)
     _check(model, packing)
+    set_attention(model, attention)
     return model.train()
 
 
-def llama_config(config: ModelConfig, packing: Packing, attention: str | None = None) -> LlamaConfig:
+def llama_config(config: ModelConfig, packing: Packing) -> LlamaConfig:
     """Describe the Llama (arXiv:2302.13971) that begins anew, for rows of this packing."""
     layers, heads, width = config.shape()
     return LlamaConfig(
@@ -40,7 +37,6 @@ def llama_config(config: ModelConfig, packing: Packing, attention: str | None = 
         tie_word_embeddings=config.tie_embeddings,
         bos_token_id=None,
         eos_token_id=packing.eos,
-        attn_implementation=attention,
     )
 
 

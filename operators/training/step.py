@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,9 @@ class StepSums:
 class Step:
     """One step of one rank. `batch_rows` are the rows of each micro-batch of each rank, [rank][micro-batch].
 
+    Dropout depends on `seed`, step, rank and micro-batch alone: each pass over a micro-batch sees the same, so tokens are chosen
+    by the losses that they are trained by, and a resumed run needs no state of random numbers.
+
     What a loss finds wrong is put down in `bad`, the row's place in the whole step with what is wrong there, and its tokens get
     no weight. It is not raised here: the ranks meet in each pass, and one that left would leave the others waiting.
     """
@@ -45,12 +49,14 @@ class Step:
     world: World
     number: int
     batch_rows: Sequence[Sequence[int]]
+    seed: int
     bad: dict[int, str] = field(default_factory=dict)
 
     def run(self, batches: Sequence[DeviceBatch]) -> StepSums:
         """Leave the gradient of sum(weight * L), over all ranks, in the parameters, and give the sums of all ranks."""
         total = torch.zeros(7, dtype=torch.float64, device=self.world.device)
-        for batch, rows, weigh in self._passes(batches):
+        for index, (batch, rows, weigh) in enumerate(self._passes(batches)):
+            self.draw_anew(index)
             loss, weighted = self.objective(batch, rows, weigh)
             loss.backward()
             total += torch.stack([loss.detach().double(), *weighted.sums()])
@@ -67,7 +73,9 @@ class Step:
         if self.loss.needs_nll and len(batches) == 1:
             return [(batches[0], each_rows[0], Weigher(lambda rows: self._weigh_together([rows])[0], self.loss))]
         if self.loss.needs_nll:
-            each_rows = [self._with_losses(batch, rows) for batch, rows in zip(batches, each_rows, strict=True)]
+            each_rows = [
+                self._with_losses(index, *pair) for index, pair in enumerate(zip(batches, each_rows, strict=True))
+            ]
         return zip(batches, each_rows, self._weigh_together(each_rows), strict=True)
 
     def first_row(self, index: int) -> int:
@@ -75,7 +83,13 @@ class Step:
         rank = self.world.rank
         return sum(map(sum, self.batch_rows[:rank])) + sum(self.batch_rows[rank][:index])
 
-    def _with_losses(self, batch: DeviceBatch, rows: LossRows) -> LossRows:
+    def draw_anew(self, index: int) -> None:
+        """Set the random numbers to where they are before each pass over one of this rank's micro-batches."""
+        place = [self.seed, self.number, self.world.rank, index]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+    def _with_losses(self, index: int, batch: DeviceBatch, rows: LossRows) -> LossRows:
+        self.draw_anew(index)
         with torch.no_grad():
             nll_BT = self.objective(batch)
         free(self.objective)

@@ -8,7 +8,7 @@ import time
 from functools import cache
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 # Dense bfloat16 products, FLOP/s, by what the GPU's name contains; NVIDIA's data sheets, without sparsity.
 PEAKS = {
@@ -28,17 +28,32 @@ PEAKS = {
 SIDE = 1024  # of the matrices that a processor is measured with
 
 
-def flops_per_token(model: PreTrainedModel, window: int) -> float:
+def flops_per_token(model: PreTrainedModel, window: int) -> float | None:
     """Count the FLOPs of forward and backward per token of a row of `window` tokens, head included.
 
-    6 for each weight that multiplies, and 6 x layers x heads x head size x window for causal attention over the row.
+    6 for each weight that multiplies, and 6 x layers x heads x head size x window for causal attention over the row, if the
+    model has any. Of the experts of a mixture those that a token goes through; None where the config does not say how many.
     """
     config = model.config.get_text_config()
     weights = sum(parameter.numel() for parameter in model.parameters())
     if model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
         weights -= model.get_input_embeddings().weight.numel()  # looked up, not multiplied
-    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 6.0 * (weights + config.num_hidden_layers * config.num_attention_heads * head_size * window)
+    experts = sum(parameter.numel() for name, parameter in model.named_parameters() if ".experts." in name)
+    if experts:
+        share = _active_share(config)
+        if share is None:
+            return None
+        weights -= (1 - share) * experts
+    heads = getattr(config, "num_attention_heads", None) or 0  # none in Mamba and RWKV
+    head_size = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+    return 6.0 * (weights + config.num_hidden_layers * heads * head_size * window)
+
+
+def _active_share(config: PreTrainedConfig) -> float | None:
+    """Give the share of a layer's experts that a token goes through."""
+    active = getattr(config, "num_experts_per_tok", None)
+    experts = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None)
+    return active / experts if active and experts else None
 
 
 def peak_flops(device: torch.device) -> float | None:

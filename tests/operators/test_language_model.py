@@ -4,9 +4,17 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from operators.errors import BadRequest
-from operators.language_model import check_documents_apart, context_of, head_of, hidden_states, load_causal_lm
+from operators.language_model import (
+    check_documents_apart,
+    context_of,
+    head_of,
+    hidden_states,
+    load_causal_lm,
+    set_attention,
+)
 from tests.tiny_model import make_tiny_model
 
 SMALL = {
@@ -149,3 +157,32 @@ def test_an_unknown_type_and_an_unknown_device_are_refused(tmp_path):
         load_causal_lm(str(tmp_path), "float64")
     with pytest.raises(BadRequest, match=r"cannot be put on abacus .*another device"):
         load_causal_lm(str(make_tiny_model(tmp_path)), device="abacus")
+
+
+def test_a_kernel_that_this_machine_cannot_run_is_set_after_the_model_was_proven(tmp_path, monkeypatch):
+    def on_a_gpu_only(*_, **__):
+        raise RuntimeError("bfloat16 on a GPU only")
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "demanding", on_a_gpu_only)
+    model = load_causal_lm(str(make_tiny_model(tmp_path)), attention="demanding")
+    with pytest.raises(RuntimeError, match="on a GPU only"):
+        model(tokens(1, 4))
+
+
+@pytest.mark.parametrize(("architecture", "attention"), [("Llama", "nonsense"), ("Bloom", "sdpa")])
+def test_an_attention_that_there_is_not_for_a_model_is_refused(architecture, attention):
+    model = built(architecture, **({"n_head": 4} if architecture == "Bloom" else {}))
+    with pytest.raises(BadRequest, match=f"attention={attention} cannot be used for {architecture}.*sdpa or eager"):
+        set_attention(model, attention)
+
+
+@pytest.mark.parametrize("context", [2, 8])
+def test_a_model_of_a_short_context_is_proven_within_it(context):
+    model = built("GPT2", n_positions=context)
+    assert head_of(model).scale == 1.0
+    check_documents_apart(model)
+
+
+def test_a_context_that_is_no_number_of_tokens_is_none():
+    config = transformers.XLNetConfig(vocab_size=120, d_model=32, n_head=4, d_inner=64, n_layer=1)
+    assert config.max_position_embeddings == -1 and context_of(transformers.XLNetLMHeadModel(config)) is None

@@ -120,3 +120,11 @@ def test_what_was_not_packed_is_told():
 def test_sizes_that_cannot_be_are_refused(words, said):
     with pytest.raises(BadRequest, match=f"{said} is a number of .* from"):
         PackConfig(**words)
+
+
+@pytest.mark.parametrize("table", [packing().schema.empty_table(), pa.Table.from_batches([], packing().schema)])
+def test_a_part_without_rows_is_read_as_one(table):
+    rows = rows_of(table)
+    assert rows.tokens_RT.shape == rows.defined_RT.shape == rows.positions_RT.shape == (0, T)
+    assert rows.segments().shape == (0, 3) and checksums(rows.tokens_RT).shape == (0,)
+    assert rows.table().schema == packing().schema

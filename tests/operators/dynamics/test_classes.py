@@ -59,6 +59,10 @@ def test_a_change_of_just_the_threshold_is_flat_and_a_loss_of_just_the_mean_is_l
     assert names(losses_XN, mean=1 + by, threshold=by) == ["L→L", "L→L", "L→H", "H→L"]
 
 
+def test_a_change_of_just_a_decimal_threshold_is_flat_too():
+    assert names(np.array([[1.2, 1.0, 0.7], [1.0, 1.2, 0.9]]), mean=1.1) == ["L→L", "H→H", "L→L"]
+
+
 def test_flat_tokens_go_by_their_raw_last_loss_not_by_the_fitted_end():
     losses_XN = np.array([[2.0], [2.0], [2.2], [2.0], [2.0], [2.0], [2.06]])
     fitted_end = classify(watched(losses_XN), 9.0)

@@ -26,6 +26,8 @@ def test_a_percentage_is_told_to_be_a_share():
         {"warmup_steps": -1},
         {"min_keep": 2},
         {"temperature": 0},
+        {"temperature": float("inf")},
+        {"temperature": float("nan")},
         {"combine": "max"},
     ],
 )

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from operators.losses.config import LossConfig
 from operators.losses.selection import kept_tokens
@@ -14,3 +17,14 @@ def test_looking_shows_what_the_loss_would_train_on():
     assert {tuple(map(int, place)) for place in np.argwhere(marks)} == oracle.kept(
         config, defined, {"reference_loss": reference}, nll
     )
+
+
+@pytest.mark.parametrize("changes", [{"warmup_steps": 100}, {"temperature": 0.5}])
+def test_a_warm_up_and_soft_weights_are_looked_through(changes):
+    dice = np.random.default_rng(1)
+    nll, reference = 4 * dice.random((2, 3, 20))
+    defined, config = np.ones((3, 20), bool), LossConfig(name="selective")
+    hard, seen = (
+        kept_tokens(each, defined, {"reference_loss": reference}, nll) for each in (config, replace(config, **changes))
+    )
+    assert (seen == hard).all() and hard.sum(1).tolist() == [12] * 3

@@ -81,6 +81,13 @@ def test_the_same_rows_give_the_same_bytes(model):
         assert scores(first, name).tobytes() == scores(second, name).tobytes()
 
 
+def test_no_rows_have_no_scores(model):
+    scorer, schema = Scorer(ScoreConfig(entropy=True), [model]), packing_for(model).schema
+    some = scorer(pack(packing_for(model), LENGTHS).table())
+    for table in (schema.empty_table(), pa.Table.from_batches([], schema)):
+        assert scorer(table).schema == some.schema and scorer(table).num_rows == 0
+
+
 def test_several_references_give_numbered_columns_in_their_order(model, tmp_path):
     other = make_reference(tmp_path, seed=5)
     rows = pack(packing_for(model), LENGTHS)

@@ -59,12 +59,39 @@ def test_a_state_that_was_cut_off_is_none(tmp_path):
         trainer().restore(tmp_path)
 
 
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+
+
+TENSORS = "state-00001.safetensors"
+
+
+@pytest.mark.parametrize(("name", "damage"), [(TENSORS, cut), (TENSORS, flipped), (TENSORS, None), ("state.json", cut)])
+def test_a_damaged_state_is_refused_by_the_name_of_the_file_and_changes_nothing(tmp_path, monkeypatch, name, damage):
+    monkeypatch.setattr(checkpoint, "FILE_BYTES", 5000)
+    trained, training = trainer(), trainer(seed=1)
+    next(trained.steps())
+    trained.save_state(tmp_path)
+    file = tmp_path / name
+    file.write_bytes(damage(file.read_bytes())) if damage else file.unlink()
+    before = [values.detach().clone() for values in training.model.parameters()]
+    with pytest.raises(BadRequest, match=f"{name} is damaged.*Take an earlier state"):
+        training.restore(tmp_path)
+    assert all(map(torch.equal, before, training.model.parameters()))
+
+
 def test_the_state_of_another_model_is_refused(tmp_path):
     trainer().save_state(tmp_path)
     with pytest.raises(BadRequest, match=r"of another model: .* is \[61, 8\] here and \[61, 16\] there"):
         trainer(model=ModelConfig(layers=2, heads=2, width=8)).restore(tmp_path)
     with pytest.raises(BadRequest, match="here and not there"):
         trainer(model=ModelConfig(layers=3, heads=2, width=16, feed_forward=24)).restore(tmp_path)
+    with pytest.raises(BadRequest, match=r"model\.layers\.1\..* is there and not here"):
+        trainer(model=ModelConfig(layers=1, heads=2, width=16, feed_forward=24)).restore(tmp_path)
 
 
 def test_a_saved_model_is_a_hugging_face_folder_with_the_tokenizer(tmp_path, tiny):

@@ -47,6 +47,12 @@ def test_length_in_tokens_and_epochs_becomes_steps(length, steps):
     assert TrainingConfig(batch=BatchConfig(rows=32), **length).total_steps(rows=100, window=16) == steps
 
 
+def test_a_rounding_error_is_no_step():
+    settings = TrainingConfig(batch=BatchConfig(rows=1), epochs=0.07)
+    assert settings.total_steps(rows=100, window=16) == 7
+    assert TrainingConfig(epochs=1e-12).total_steps(rows=100, window=16) == 1
+
+
 def test_importing_the_settings_loads_no_heavy_library():
     import subprocess
     import sys

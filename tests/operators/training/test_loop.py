@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -189,3 +191,15 @@ def test_a_step_without_any_candidate_has_loss_0_and_no_gradient():
     training = trainer(replace(SELECTIVE, keep=1e-9))
     results = list(training.steps())
     assert [(r.loss, r.grad_norm, r.kept, r.tokens_trained) for r in results] == [(0, 0, 0, 0)] * 3
+
+
+LEFT_OPEN = """
+from tests.operators.training.test_loop import trainer
+steps = trainer().steps()
+next(steps)
+"""
+
+
+def test_steps_that_are_left_open_at_the_end_of_the_process_end_without_noise():
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

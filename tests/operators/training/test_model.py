@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import is_flash_attn_2_available
 
 from operators.errors import BadRequest
 from operators.training.config import ModelConfig
@@ -47,3 +49,42 @@ def test_a_model_that_cannot_read_the_rows_is_refused(tmp_path):
         build_model(path, replace(PACKING, vocabulary=5000), seed=0)
     with pytest.raises(BadRequest, match="reads 128 tokens at once, and the packed rows have 256"):
         build_model(path, replace(PACKING, window=256), seed=0)
+
+
+@pytest.mark.parametrize("from_folder", [True, False])
+def test_a_kernel_that_cannot_run_on_a_processor_is_set_when_all_is_measured(tmp_path, monkeypatch, from_folder):
+    def on_a_gpu_only(*_, **__):
+        raise RuntimeError("bfloat16 on a GPU only")
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "demanding", on_a_gpu_only)
+    model = build_model(*of_either(from_folder, tmp_path), seed=0, attention="demanding")
+    with pytest.raises(RuntimeError, match="on a GPU only"):
+        model(torch.ones(1, 4, dtype=torch.long))
+
+
+@pytest.mark.parametrize("from_folder", [True, False])
+def test_an_unknown_attention_is_refused_by_name(tmp_path, from_folder):
+    with pytest.raises(BadRequest, match=r"attention=nonsense cannot be used for LlamaForCausalLM"):
+        build_model(*of_either(from_folder, tmp_path), seed=0, attention="nonsense")
+
+
+@pytest.mark.skipif(is_flash_attn_2_available(), reason="flash attention is installed here")
+def test_an_attention_that_is_not_installed_is_refused_by_name():
+    with pytest.raises(BadRequest, match=r"attention=flash_attention_2 cannot be used .*install what is missing"):
+        build_model(TINY, PACKING, seed=0, attention="flash_attention_2")
+
+
+def test_a_context_shorter_than_what_a_model_is_measured_with_is_refused_in_words(tmp_path):
+    config = GPT2Config(vocab_size=61, n_embd=16, n_head=2, n_layer=1, n_positions=8)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    path = ModelConfig(path=str(tmp_path))
+    with pytest.raises(BadRequest, match="reads 8 tokens at once, and the packed rows have 16"):
+        build_model(path, PACKING, seed=0)
+    build_model(path, replace(PACKING, window=8), seed=0)
+
+
+def of_either(from_folder: bool, folder) -> tuple:
+    """A model and rows that it can read, of a folder or of random weights."""
+    if not from_folder:
+        return TINY, PACKING
+    return ModelConfig(path=str(make_tiny_model(folder))), replace(PACKING, vocabulary=300)

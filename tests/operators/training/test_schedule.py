@@ -26,8 +26,13 @@ def test_warm_up_is_linear_and_ends_at_the_peak():
 
 
 @pytest.mark.parametrize("name", ["cosine", "wsd"])
-def test_the_last_step_has_the_least_rate(name):
-    assert rates(50, name=name, warmup_steps=5, min_lr_share=0.1)[-1] == pytest.approx(0.1)
+@pytest.mark.parametrize(("steps", "warmup"), [(50, 5), (50, 48), (50, 49), (50, 60), (2, None), (1, None), (1, 5)])
+def test_the_last_step_has_the_least_rate(name, steps, warmup):
+    assert rates(steps, name=name, warmup_steps=warmup, min_lr_share=0.1)[-1] == pytest.approx(0.1)
+
+
+def test_a_run_of_one_step_has_no_warm_up():
+    assert rates(1, name="constant") == rates(1, name="constant", warmup_steps=3) == [1.0]
 
 
 def test_cosine_is_halfway_in_the_middle():
@@ -36,8 +41,14 @@ def test_cosine_is_halfway_in_the_middle():
 
 def test_wsd_stays_at_the_peak_until_it_falls_in_a_line():
     shares = rates(101, name="wsd", warmup_steps=0, decay_share=0.2, min_lr_share=0)
-    assert set(shares[:82]) == {1.0}
-    assert shares[91] == pytest.approx(9 / 19)
+    assert set(shares[:80]) == {1.0}
+    assert shares[80:] == pytest.approx([1 - past / 21 for past in range(1, 22)])
+
+
+@pytest.mark.parametrize(("steps", "share", "falling"), [(5, 0.2, 1), (4, 0.01, 1), (100, 0.07, 7), (50, 0, 0)])
+def test_wsd_falls_in_as_many_steps_as_its_share_is(steps, share, falling):
+    shares = rates(steps, name="wsd", warmup_steps=0, decay_share=share, min_lr_share=0)
+    assert sum(rate < 1 for rate in shares) == falling
 
 
 def test_warm_up_is_one_percent_unless_told():

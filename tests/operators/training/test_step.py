@@ -5,7 +5,7 @@ import torch
 
 from operators.losses.base import BadValue
 from operators.training.config import BatchConfig
-from operators.training.loop import Trainer
+from operators.training.loop import Trainer, decoder_layers
 from operators.training.parallel import World
 from tests.operators.training.small import config, shards
 
@@ -63,8 +63,35 @@ def test_a_rejected_row_is_not_forgotten_and_the_passes_go_on():
         calls.append(weigh(rows))
         return torch.zeros((), requires_grad=True), SimpleNamespace(sums=lambda: [torch.zeros(())] * 6)
 
-    step = Step(objective, Rejecting("microbatch", False), World(0, 1, torch.device("cpu")), 0, [[2, 3]])
+    step = Step(objective, Rejecting("microbatch", False), World(0, 1, torch.device("cpu")), 0, [[2, 3]], seed=0)
     batches = [SimpleNamespace(defined_BT=torch.ones(rows, 4, dtype=torch.bool), columns={}) for rows in (2, 3)]
     sums = step.run(batches)
     assert step.bad == {1: "the score is inf at token 3", 3: "the score is inf at token 3"}
     assert sums.bad == 1 and [weights.sum() for weights in calls] == [0, 0]
+
+
+class Comparing(Recording):
+    """Notes the losses by which it chose."""
+
+    def __call__(self, rows):
+        self.chosen_by = rows.nll_RT
+        return super().__call__(rows)
+
+
+def test_tokens_are_chosen_by_the_losses_that_they_are_trained_by_also_under_dropout():
+    loss = Comparing("global", True)
+    batch = BatchConfig(rows=6, micro_rows=2)
+    training = Trainer(config(batch=batch), loss, shards([9], loss.columns), World(0, 1, torch.device("cpu")))
+    for layer in decoder_layers(training.model):
+        layer.self_attn.attention_dropout = 0.5
+    forward, trained = training.objective.forward, []
+
+    def noting(*arguments):
+        result = forward(*arguments)
+        trained.extend([result[1].nll_RT] if isinstance(result, tuple) else [])
+        return result
+
+    training.objective.forward = noting
+    next(training.steps())
+    assert torch.equal(torch.cat(trained).nan_to_num(), loss.chosen_by.nan_to_num())
+    assert loss.chosen_by.nansum() > 0

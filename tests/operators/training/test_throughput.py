@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import MambaConfig, MambaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from operators.training.config import ModelConfig
 from operators.training.model import build_model
@@ -30,3 +31,26 @@ def test_a_gpu_is_known_by_its_name(monkeypatch):
     for name, peak in names.items():
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
         assert peak_flops(torch.device("cuda")) == peak
+
+
+def mixture(**changes) -> MixtralForCausalLM:
+    shape = {"vocab_size": 61, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3}
+    shape |= {"num_attention_heads": 2, "num_key_value_heads": 1, "num_experts_per_tok": 2}
+    return MixtralForCausalLM(MixtralConfig(**shape | changes))
+
+
+def test_of_a_mixture_of_experts_those_that_a_token_goes_through_are_counted():
+    few, many = (flops_per_token(mixture(num_local_experts=experts), 16) for experts in (2, 6))
+    assert many - few == pytest.approx(6 * 3 * 16 * (6 - 2))  # the router, which looks at all of them
+
+
+def test_of_a_mixture_that_does_not_say_how_it_mixes_nothing_is_claimed():
+    model = mixture(num_local_experts=4)
+    model.config.num_experts_per_tok = 0
+    assert flops_per_token(model, 16) is None
+
+
+def test_a_model_without_attention_has_no_flops_of_it():
+    model = MambaForCausalLM(MambaConfig(vocab_size=61, hidden_size=16, num_hidden_layers=2, state_size=4))
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert flops_per_token(model, 16) == flops_per_token(model, 999) == 6 * weights
