@@ -57,21 +57,16 @@ def classify_shard(
 
 
 def _sums(totals: ClassTotals, c: int) -> dict[str, float]:
-    """Give the sums of one class, as counts that add up."""
-    return {
-        "tokens": int(totals.tokens_C[c]),
-        "change": float(totals.change_C[c]),
-        "variance": _finite(totals.variance_C[c]),
-    }
-
-
-def _finite(value: float) -> float:
-    return float(value) if math.isfinite(value) else 0.0
+    """Give the sums of one class, as counts that add up; two checkpoints have no variance."""
+    sums = {"tokens": int(totals.tokens_C[c]), "change": float(totals.change_C[c])}
+    return sums | ({"variance": float(totals.variance_C[c])} if math.isfinite(totals.variance_C[c]) else {})
 
 
 def totals_from(counts: Counts) -> ClassTotals:
     classes = [counts["classes"][name] for name in CLASSES]
-    return ClassTotals(*(np.array([one[key] for one in classes]) for key in ("tokens", "change", "variance")))
+    return ClassTotals(
+        *(np.array([one.get(key, math.nan) for one in classes]) for key in ("tokens", "change", "variance"))
+    )
 
 
 def curves_from(counts: Counts, checkpoints: int) -> LossCurves:

@@ -38,8 +38,8 @@ def s3():
 
 
 @pytest.fixture(scope="session")
-def ray_session():
-    """One small Ray for the whole run."""
+def ray_session(s3):
+    """One small Ray for the whole run. The storage comes first: Ray hands its keys on to the processes that it starts."""
     from cluster.session import ClusterConfig, session
 
     with session(ClusterConfig(cpus=2, object_store_mb=150)):

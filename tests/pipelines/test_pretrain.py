@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from cluster.session import NoCluster
 from operators.errors import BadRequest
 from operators.storage.filesystem import StorageConfig
 from pipelines.exits import RunFailed
@@ -25,7 +27,7 @@ TIMES = {"seconds", "tokens_per_second", "mfu"}  # what differs from run to run
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory, s3, ray_session):  # in this order: Ray hands the keys of the storage on
+def here(tmp_path_factory, ray_session):
     folder = make_packed(tmp_path_factory.mktemp("pretrain"))
     scoring = [f"data.path={folder / 'packed'}", f"reference.models=[{folder / 'model'}]", "score.entropy=true"]
     run("score", *scoring, f"output.path={folder / 'scores'}")
@@ -204,3 +206,22 @@ def test_rows_states_and_models_live_in_object_storage(s3, here, ray_session):
         f"reference.models=[{out}]",
         "output.path=s3://corpus/training/scores",
     )
+
+
+def test_more_workers_than_there_is_room_for_are_refused_at_once(here, tmp_path):
+    with pytest.raises(NoCluster, match=r"workers.count=9 with 1 CPUs each want 9 CPUs, and the cluster has 2"):
+        run("pretrain", *words(here, tmp_path / "out", "workers.count=9"))
+
+
+def test_an_unfinished_run_is_no_reference_but_its_checkpoint_is(here, undisturbed, tmp_path):
+    place = place_of(tmp_path / "out")
+    shutil.copytree(undisturbed.url, place.url)
+    (last,) = (c for c in read_records(place).commits(place) if any("step-00000060" in part.name for part in c.parts))
+    place.publish(last.parts[0].name, b"gone")
+    mend(place, verify(place), lambda line: None)
+    with pytest.raises(
+        BadRequest, match=r"is not finished: its last checkpoint is that of step 30 of 60. .* itself: (.*)"
+    ) as told:
+        resolve_model(place.url, StorageConfig())
+    checkpoint = str(told.value).rpartition(": ")[2]
+    assert resolve_model(checkpoint, StorageConfig())[0] == checkpoint

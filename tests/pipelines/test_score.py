@@ -1,3 +1,6 @@
+import os
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from operators.tokenizer import load_tokenizer
 from pipelines.packed import open_packed, open_scores
 from pipelines.records import read_records
 from pipelines.verify import verify
+from tests.chaos.processes import Run, wait_for
 from tests.fakes.scoring_server import Behaviour, fake_loss, scoring_server
 from tests.pipelines.selective import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
@@ -149,9 +153,54 @@ def test_a_server_can_be_the_reference(here, tmp_path):
         place = run("score", f"data.path={here / 'packed'}", *settings, f"output.path={tmp_path / 'out'}")
     packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
     scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
-    rows, found = rows_of(packed.load(packed.shards[0].name)), scores.load(packed.shards[0].name)
+    rows, found = rows_of(packed.load(packed.shards[0])), scores.load(packed.shards[0])
     losses = flat(found["reference_loss"]).reshape(-1, WINDOW)
     row, token = np.argwhere(rows.defined_RT)[7]
     before, after = rows.tokens_RT[row, token - 1 : token + 1].tolist()
     assert losses[row, token] == pytest.approx(fake_loss(before, after), abs=5e-3)
     assert (np.isfinite(losses) == rows.defined_RT).all()
+
+
+def test_a_killed_actor_and_a_killed_driver_cost_no_row(here, tmp_path):
+    place, words = place_of(tmp_path / "out"), ["output.tokens_per_part=64", f"output.path={tmp_path / 'out'}"]
+    words += [f"data.path={here / 'packed'}", f"reference.models=[{here / 'model'}]"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "run",
+        "score",
+        "cluster.cpus=2",
+        "cluster.object_store_mb=100",
+        *words,
+    ]
+    process = Run(command, tmp_path / "log", here, os.environ | {"PYTHONPATH": os.getcwd()})
+
+    def scored() -> int:
+        process.family.look()
+        records = read_records(place)
+        return records.now().counts.get("kept", {}).get("scored", 0) if records else 0
+
+    try:
+        for wanted in (5, 40):
+            assert wait_for(lambda wanted=wanted: scored() >= wanted or process.code is not None, 90, 0.02), (
+                process.last_words()
+            )
+            assert process.code is None, f"over before it could be killed: {process.last_words()}"
+            if wanted == 5:
+                for worker, title in process.family.workers().items():
+                    if "ScoreUnits" in title:
+                        worker.kill()
+        process.process.kill()
+        process.process.wait()
+    finally:
+        process.family.end(patience_s=30)
+    before = set(place.names("data"))
+    whole = score(here, tmp_path / "whole", "output.tokens_per_part=64")
+    run("score", *words)
+    counted = sum(part.name in before for commit in read_records(place).commits(place) for part in commit.parts)
+    assert 40 <= counted < len(place.names("data")), (
+        "what was committed before the death stays, and is not scored again"
+    )
+    assert verify(place).whole
+    assert sorted(map(whole.read, whole.names("data"))) == sorted(map(place.read, place.names("data")))
