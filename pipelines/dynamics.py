@@ -27,7 +27,7 @@ from pipelines.models import checkpoints, fetched, require_fit, resolve_model, s
 from pipelines.order import Spans
 from pipelines.pack import TOKENIZER
 from pipelines.packed import ScoreArtifact, open_packed, open_scores, shard_key
-from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.pretrain import loss_columns
 from pipelines.progress import Report as Board
 from pipelines.progress import clock
@@ -54,8 +54,7 @@ class DynamicsData:
 
 
 @dataclass
-class DynamicsOutput:
-    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+class DynamicsOutput(Output):
     samples: int = setting(8, "rows whose text the page shows")
 
 

@@ -5,54 +5,40 @@ padding. A group is committed when all of it is packed.
 """
 
 import json
-import os
 import time
-from collections import Counter
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
-from hashlib import blake2b
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cluster.session import ClusterConfig
-from operators.encode import Encode, EncodeConfig, vocabulary_of
-from operators.pack import PackConfig, Packer
-from operators.packed import PackedRows, Packing
-from operators.settings import setting
+from operators.encode import Encode, vocabulary_of
+from operators.errors import BadRequest
+from operators.pack import PackConfig
+from operators.packed import Packing
 from operators.storage.base import InputConfig, Split
 from operators.storage.filesystem import StorageConfig
 from operators.storage.listing import split_input
-from operators.table import living, with_columns
+from operators.storage.reading import read_documents
+from operators.table import living
 from operators.tokenizer import contents_digest, tokenizer_files
-from pipelines.counts import Counts, add_counts
+from pipelines.counts import Counts
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
-from pipelines.ledger import Ledger, publish_part, table_name
+from pipelines.ledger import Ledger
 from pipelines.models import absolute
-from pipelines.order import WHOLE, Spans
-from pipelines.pieces import Pieces
-from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.order import Spans
+from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.progress import Report, clock
-from pipelines.records import Commit, Part, State
-from pipelines.rows import REJECTED, in_form
-from pipelines.sparing import TableWork
+from pipelines.records import State
 from pipelines.telling import card, show, words_of
 
 TOKENIZER = "tokenizer"  # folder of the artifact with the tokenizer's files, for the models that will be trained on it
 GROUP_BYTES = 16 * 2**20  # of input files that are packed together, about
-PIECE_BYTES = 4 * 2**20  # of text that is encoded together
 COLUMNS = (
     "Arrow files, which can be memory-mapped. Columns: `id`, `tokens`, `starts` (where a document begins), `targets` (false "
     "for padding and prompts). The schema's metadata says window, tokenizer and context policy."
 )
-
-
-@dataclass
-class PackOutput:
-    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
 
 
 @dataclass
@@ -61,7 +47,7 @@ class PackJob:
 
     input: InputConfig = field(default_factory=InputConfig)
     pack: PackConfig = field(default_factory=PackConfig)
-    output: PackOutput = field(default_factory=PackOutput)
+    output: Output = field(default_factory=Output)
     faults: FaultConfig = field(default_factory=FaultConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
@@ -80,6 +66,7 @@ class PackDocuments(Pipeline):
         files = input_files(job.input, job.storage, self.place)
         self.place.check_writable()
         self.splits = split_input(files, job.input)
+        require_prompts(job, self.splits[0])
         contents = {"packing": asdict(self.packing), "end and beginning": [encode.eos, encode.bos]}
         self.run = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True
@@ -110,6 +97,23 @@ class PackDocuments(Pipeline):
         show(title, facts(run, counts))
 
 
+def require_prompts(job: PackJob, split: Split) -> None:
+    """Raise BadRequest where the first documents lack a column that is to stand before the text."""
+    if not job.pack.prompt_columns:
+        return
+    with closing(read_documents(split, job.input, job.storage)) as pieces:
+        documents = next(pieces).documents
+    rows = [
+        json.loads(other or "{}") for other in documents.filter(pa.array(living(documents)))["metadata"].to_pylist()
+    ]
+    for column in job.pack.prompt_columns:
+        if rows and not any(column in row for row in rows):
+            there = ", ".join(dict.fromkeys(name for row in rows for name in row))
+            raise BadRequest(
+                f"no column {column!r} (pack.prompt_columns) in {split.file.url}. There are: {there or 'none'}."
+            )
+
+
 def packing_for(config: PackConfig, encode: Encode) -> Packing:
     """Give what all rows will share."""
     digest, vocabulary = contents_digest(encode.tokenizer), vocabulary_of(encode.tokenizer)
@@ -132,90 +136,13 @@ def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger
     import ray.data
 
     from cluster.resources import cpu_share
+    from pipelines.packing import PackGroups
 
     isolation = Isolation(report, job.faults.deadline_s)
     rows = [{"group": json.dumps([asdict(split) for split in group])} for group in work]
     groups = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    task = PackGroups(job, packing, ledger, isolation)
+    task = PackGroups(job.input, job.storage, job.pack, packing, ledger, isolation)
     groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()
-
-
-class PackGroups:
-    """Pack groups of splits, each into parts and one commit."""
-
-    def __init__(self, job: PackJob, packing: Packing, ledger: Ledger, isolation: Isolation):
-        self.job, self.packing, self.ledger, self.isolation = job, packing, ledger, isolation
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        with self.isolation.report.explaining():
-            for group in rows["group"].to_pylist():
-                self._pack(json.loads(group))
-        return pa.table({"groups": [len(rows)]})
-
-    def _pack(self, group: list[dict]) -> None:
-        places = [[split["file"]["name"], split["begin"], split["end"]] for split in group]
-        name = blake2b(json.dumps(places).encode(), digest_size=8).hexdigest()
-        if self.ledger.holds(f"{name}-0"):
-            return
-        if not self.ledger.current():
-            raise self.ledger.lost()
-        packer, parts, counts, keys = Packer(self.packing, self.job.pack.rows_per_part, name), [], {}, []
-        for key, documents in self._documents(group):
-            keys.append(key)
-            counts = add_counts(counts, counted(documents))
-            parts += [self._published(rows) for rows in _packed(packer, documents)]
-            if len(left := rejected(documents)):
-                parts.append(publish_part(self.ledger, table_name(self.ledger, "rejected", "parquet"), left))
-        parts += [self._published(rows) for rows in packer.finish()]
-        counts = add_counts(counts, {"kept": {"packed": packer.made}})
-        self.ledger.commit(f"{name}-0", Commit(parts, {key: [WHOLE] for key in dict.fromkeys(keys)}, counts))
-        self.isolation.report.add({"settled": {"kept": packer.made}})
-
-    def _documents(self, group: list[dict]) -> Iterator[tuple[str, pa.Table]]:
-        """Give the documents of the group's splits with their tokens."""
-        pieces = Pieces(self.job.input, self.job.storage, PIECE_BYTES, self.isolation)
-        config = self.job.pack
-        settings = (config.tokenizer, config.eos_token, config.bos_token, tuple(config.prompt_columns))
-        encoding = TableWork("encode", partial(_encoder, *settings))
-        for split, _, _, piece in pieces.of({"split": split, "done": [], "redo": []} for split in group):
-            documents = self.isolation.run([encoding], f"{split.key}|{piece.begin}", piece.documents)
-            self.isolation.report.add({"read": {"tokens": counted(documents)["tokens"]}})
-            yield split.key, documents
-
-    def _published(self, rows: PackedRows) -> Part:
-        return publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), rows.table())
-
-
-def _packed(packer: Packer, documents: pa.Table) -> Iterator[PackedRows]:
-    """Put the living documents into rows, and yield what is full."""
-    documents = documents.filter(pa.array(living(documents)))
-    for tokens, prompt in zip(documents["tokens"], documents["prompt_tokens"].to_pylist(), strict=True):
-        yield from packer.add(tokens.values.to_numpy(), prompt)
-
-
-def rejected(documents: pa.Table) -> pa.Table:
-    """Give the documents that left, as rows of rejected/."""
-    left = documents.filter(pc.is_valid(documents["reason"]))
-    places = zip(left["source_file"].to_pylist(), left["position"].to_pylist(), strict=True)
-    return in_form(
-        with_columns(left, id=pa.array([f"{file}:{position}" for file, position in places], pa.string())), REJECTED
-    )
-
-
-def counted(documents: pa.Table) -> Counts:
-    """Count documents and their tokens, and those that left by stage and reason."""
-    reasons = Counter(zip(*(documents[name].drop_null().to_pylist() for name in ("stage", "reason")), strict=True))
-    tokens = pc.sum(pc.list_value_length(documents["tokens"])).as_py() or 0
-    counts = {"documents": len(documents), "tokens": tokens, "rejected": {}}
-    if reasons:
-        counts["rejected"]["document"] = {f"{stage}/{reason}": number for (stage, reason), number in reasons.items()}
-    return counts
-
-
-@lru_cache(maxsize=2)
-def _encoder(*settings: Any) -> Encode:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # Ray gives each task a core; tokenizers would take all
-    return Encode(EncodeConfig(*settings[:-1], list(settings[-1])))
 
 
 def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:

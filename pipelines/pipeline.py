@@ -6,11 +6,13 @@ anything is spent. The rest (who owns the artifact, what counts, resuming) is th
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
+from operators.settings import setting
 from operators.storage.filesystem import Place, StorageConfig
 from pipelines.amend import without_failures
 from pipelines.config import identity, resolved
@@ -18,6 +20,13 @@ from pipelines.counts import Counts
 from pipelines.ledger import Ledger
 from pipelines.progress import Report
 from pipelines.records import State
+
+
+@dataclass
+class Output:
+    """Where the artifact goes; pipelines that can be told more of it add to this."""
+
+    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
 
 
 class Pace(Protocol):

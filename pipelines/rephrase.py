@@ -25,15 +25,13 @@ from operators.storage.filesystem import StorageConfig
 from pipelines.isolation import CommitConfig, FaultConfig, Isolation, order_key
 from pipelines.ledger import Ledger
 from pipelines.order import REQUESTS, cut, from_block
+from pipelines.pipeline import Output
 from pipelines.progress import Report
 from pipelines.sparing import TableWork
 
 
 @dataclass
-class OutputConfig:
-    """Where the artifact goes."""
-
-    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+class RephraseOutput(Output):
     rows_per_part: int = setting(
         1024, "rows of a part, at the most about; commit.max_uncommitted_requests may make it less", identity=False
     )
@@ -50,7 +48,7 @@ class RephraseJob(RephraseConfig):
     clean: CleanConfig = field(default_factory=CleanConfig)
     faithful: FaithfulConfig = field(default_factory=FaithfulConfig)
     mix: MixConfig = field(default_factory=MixConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)
+    output: RephraseOutput = field(default_factory=RephraseOutput)
     commit: CommitConfig = field(default_factory=CommitConfig)
     faults: FaultConfig = field(default_factory=FaultConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)

@@ -23,7 +23,7 @@ from pipelines.models import absolute, local_model, require_fit, require_tokeniz
 from pipelines.notes import StageFailure
 from pipelines.order import END, Span, Spans
 from pipelines.packed import PackedArtifact, load_table, open_packed, shard_key
-from pipelines.pipeline import Pipeline, described, output_place
+from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import Commit, Part, State
 from pipelines.telling import card, show
@@ -60,8 +60,7 @@ class ReferenceConfig:
 
 
 @dataclass
-class ScoreOutput:
-    path: str | None = setting(None, "folder of the artifact: a local path or s3://BUCKET/PREFIX", identity=False)
+class ScoreOutput(Output):
     tokens_per_part: int = setting(2**20, "tokens of a part, about: what is scored again if its actor dies")
 
     def __post_init__(self):

@@ -32,8 +32,8 @@ def _progress(records: Records, state: State) -> str:
     settled = sum(_settled_bytes(split, done) for split, done in splits.items())
     share = settled / max(sum(end - begin for _, begin, end in map(parse_key, splits)), 1)
     return (
-        f"{complete:,} of {len(splits):,} splits of the input are settled, {begun:,} more are begun: at least {share:.0%} of its "
-        "bytes; the command that began it goes on"
+        f"{complete:,} of {len(splits):,} splits of the input are settled, {begun:,} more are begun: at least {share:.0%} of "
+        "it; the command that began it goes on"
     )
 
 

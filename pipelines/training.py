@@ -14,10 +14,10 @@ from pipelines.exits import RunFailed
 from pipelines.ledger import Ledger, Lost, publish_file, publish_part, table_name
 from pipelines.metrics import Live, as_table
 from pipelines.models import checkpoint_folder, fetched, local_model, step_of
-from pipelines.pretrain import Plan
 from pipelines.progress import Report
 from pipelines.records import Commit, Part, read_records
 from pipelines.states import drop_states, fetched_state, newest_state, publish_state
+from pipelines.training_job import Plan
 
 TOKENS = {"read": "tokens_seen", "trained": "tokens_trained"}  # how a step's metrics name what is counted
 MOST_DEATHS = 5  # of workers between two commits

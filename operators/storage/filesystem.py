@@ -163,26 +163,22 @@ class Place:
 
     def names(self, folder: str = "") -> list[str]:
         """Sorted names (relative to the place) of the files that lie directly in a folder; none where it is missing."""
-        with self._refusals_told(folder):
-            filesystem, path = self._at(folder)
-            try:
-                entries = filesystem.ls(path, detail=True)
-            except FileNotFoundError:
-                return []
-        files = (entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == "file")
-        # Without a name is the mark that some tools put on S3 for an empty folder.
-        return sorted(f"{folder}/{name}".lstrip("/") for name in files if name and not name.startswith("."))
+        return self._listed(folder, "file")
 
     def folders(self, folder: str = "") -> list[str]:
         """Sorted names (relative to the place) of the folders that lie directly in a folder; none where it is missing."""
+        return self._listed(folder, "directory")
+
+    def _listed(self, folder: str, kind: str) -> list[str]:
         with self._refusals_told(folder):
             filesystem, path = self._at(folder)
             try:
                 entries = filesystem.ls(path, detail=True)
             except FileNotFoundError:
                 return []
-        names = (entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory")
-        return sorted(f"{folder}/{name}".lstrip("/") for name in names if not name.startswith("."))
+        names = (entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == kind)
+        # Without a name is the mark that some tools put on S3 for an empty folder.
+        return sorted(f"{folder}/{name}".lstrip("/") for name in names if name and not name.startswith("."))
 
     def leftovers(self, folder: str) -> list[str]:
         """Name the files of a folder that were being written when their writer was killed. Only disks have them."""

@@ -157,3 +157,10 @@ def test_the_tokenizer_travels_with_the_rows(corpus, model, tmp_path, ray_sessio
     place = pack(corpus, model, tmp_path / "out")
     there = Place(f"{place.url}/tokenizer", StorageConfig())
     assert {"tokenizer.json", "tokenizer_config.json"} <= set(there.names())
+
+
+def test_a_mistyped_prompt_column_is_told_before_anything_is_spent(corpus, model, tmp_path):
+    with pytest.raises(
+        BadRequest, match=r"no column 'instructions' \(pack.prompt_columns\) in .*0.jsonl. There are: none"
+    ):
+        pack(corpus, model, tmp_path / "out", "pack.prompt_columns=[instructions]")

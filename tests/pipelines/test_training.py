@@ -8,10 +8,11 @@ from operators.storage.filesystem import Place, StorageConfig
 from pipelines.lease import myself, release
 from pipelines.ledger import Lost, claim, folded, next_ledger
 from pipelines.packed import PackedArtifact
-from pipelines.pretrain import CheckpointConfig, Plan, ReferenceJob, Train
+from pipelines.pretrain import Train
 from pipelines.records import State, read_records
 from pipelines.states import newest_state
 from pipelines.training import publish
+from pipelines.training_job import CheckpointConfig, Plan, ReferenceJob
 from pipelines.verify import mend, verify
 
 STEPS, EVERY = 12, 4

@@ -1,0 +1,135 @@
+"""What a training run can be told, and the plan that its workers are handed."""
+
+from dataclasses import asdict, dataclass, field
+
+from cluster.session import ClusterConfig
+from operators.errors import BadRequest
+from operators.losses.config import LossConfig
+from operators.settings import setting
+from operators.storage.filesystem import StorageConfig
+from operators.training.config import TrainingConfig
+from pipelines.order import END, Span, Spans
+from pipelines.packed import PackedArtifact, ScoreArtifact
+from pipelines.pipeline import Output
+from pipelines.records import State
+
+CHECKPOINTS_OF_A_RUN = 10  # by default
+
+
+@dataclass
+class TrainData:
+    path: str | None = setting(None, "packed rows: the folder that `gristmill run pack` made", identity=False)
+    validation: str | None = setting(None, "packed rows to evaluate on; null: none", identity=False)
+    validation_rows: int = setting(256, "rows of them that are evaluated on, at the most")
+
+    def __post_init__(self):
+        if self.validation_rows < 1:
+            raise BadRequest(f"data.validation_rows is a number of rows from 1, got {self.validation_rows}.")
+
+
+@dataclass
+class ScoredData(TrainData):
+    scores: str | None = setting(
+        None, "scores of the packed rows: the folder that `gristmill run score` made", identity=False
+    )
+
+
+@dataclass
+class CheckpointConfig:
+    """When a run saves what it goes on from, when a model for others, and when it evaluates."""
+
+    every_steps: int | None = setting(
+        None,
+        "steps after which the state is saved: what a death costs at most; null: a tenth of the run",
+        identity=False,
+    )
+    model_every_steps: int | None = setting(
+        None, "steps after which a model is saved for good, in Hugging Face format; null: a tenth of the run"
+    )
+    evaluate_every_steps: int | None = setting(
+        None, "steps after which data.validation is evaluated; null: a tenth of the run"
+    )
+
+    def __post_init__(self):
+        for name, steps in asdict(self).items():
+            if steps is not None and steps < 1:
+                raise BadRequest(f"checkpoint.{name} is a number of steps from 1 or null, got {steps}.")
+
+
+@dataclass
+class WorkersConfig:
+    count: int = setting(1, "workers of Ray Train: one per GPU, or processes on CPUs", identity=False)
+    gpus: bool | None = setting(None, "whether each worker has a GPU; null: where the cluster has any", identity=False)
+    cpus: int | None = setting(
+        None, "CPUs of each worker; null: an even share of a node without GPUs, else 1", identity=False
+    )
+
+    def __post_init__(self):
+        for name in ("count", "cpus"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadRequest(f"workers.{name} is a number from 1, got {value}.")
+
+
+@dataclass
+class ReferenceJob(TrainingConfig):
+    """Everything `gristmill run reference` can be told."""
+
+    data: TrainData = field(default_factory=TrainData)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    output: Output = field(default_factory=Output)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+
+@dataclass
+class PretrainJob(ReferenceJob):
+    """Everything `gristmill run pretrain` can be told."""
+
+    data: ScoredData = field(default_factory=ScoredData)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the workers are handed: the job, its data, and when to do what. Can be pickled."""
+
+    job: ReferenceJob
+    loss: LossConfig
+    packed: PackedArtifact
+    scores: ScoreArtifact | None
+    validation: PackedArtifact | None
+    tokenizer: str
+    columns: tuple[str, ...]  # of the scores, that the loss reads
+    steps: int
+
+    @property
+    def references(self) -> int:
+        """Count the references whose losses the scores hold; 1 where there are no scores."""
+        return self.scores.references if self.scores else 1
+
+    def due(self, step: int, every: int | None) -> bool:
+        """Whether something is to be done after a step: every so many, and after the last."""
+        return step == self.steps or step % (every or max(1, self.steps // CHECKPOINTS_OF_A_RUN)) == 0
+
+    def makes_model(self, step: int) -> bool:
+        """Whether a model is saved for good after a step."""
+        return self.due(step, self.job.checkpoint.model_every_steps)
+
+    def saves(self, step: int) -> bool:
+        """Whether the steps so far are committed."""
+        return self.makes_model(step) or self.due(step, self.job.checkpoint.every_steps)
+
+    @property
+    def split(self) -> str:
+        return f"steps:0-{self.steps}"
+
+    def span(self, begin: int, end: int) -> Span:
+        """Give the places that the steps after `begin` up to `end` settle."""
+        return (begin, 0), (END if end == self.steps else end, 0)
+
+    def done(self, state: State) -> int:
+        """Count the steps that are settled."""
+        spans = state.done.get(self.split, Spans()).spans
+        return min(spans[0][1][0], self.steps) if spans and spans[0][0] == (0, 0) else 0
