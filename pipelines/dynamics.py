@@ -67,7 +67,7 @@ class DynamicsJob(DynamicsConfig):
         "models in the order of their steps: folders, hub names, or an artifact of `pretrain` for all of its own",
     )
     data: DynamicsData = field(default_factory=DynamicsData)
-    score: ScoreConfig = field(default_factory=ScoreConfig)
+    score: ScoreConfig = field(default_factory=lambda: ScoreConfig(saved="float32"))  # changes are small differences
     loss: LossConfig = field(default_factory=lambda: LossConfig(name="selective"))
     output: DynamicsOutput = field(default_factory=DynamicsOutput)
     storage: StorageConfig = field(default_factory=StorageConfig)

@@ -30,7 +30,7 @@ from pipelines.telling import card, show
 
 COLUMNS = (
     "Arrow files, aligned to those of the packed rows by `id` and `checksum` (of a row's tokens). `reference_loss` is "
-    "-log P(token | what stands before it) in nats as float16, NaN where nothing is predicted; with several references "
+    "-log P(token | what stands before it) in nats, NaN where nothing is predicted; with several references "
     "there is a column for each, `reference_loss_1` and on."
 )
 MOST_DEATHS = 3  # of processes that score the same rows

@@ -14,6 +14,7 @@ from operators.packed import PackedRows, Packing
 from operators.settings import setting
 
 DTYPES = ("float32", "bfloat16", "float16")
+SAVED = ("float16", "float32")  # bfloat16 is too coarse to rank by
 
 
 @dataclass
@@ -32,7 +33,13 @@ class ScoreConfig:
         None, "tokens in one forward, at least one context; null: 2048 on a processor, 65536 on a GPU"
     )
 
+    saved: str = setting(
+        "float16", "type of the saved scores: float16, or float32 where a rounding of 0.004 at a loss of 8 matters"
+    )
+
     def __post_init__(self):
+        if self.saved not in SAVED:
+            raise BadRequest(f"score.saved is {self.saved!r}. It may be {' or '.join(SAVED)}.")
         if self.dtype is not None and self.dtype not in DTYPES:
             raise BadRequest(f"score.dtype is {self.dtype!r}. It may be {', '.join(DTYPES)}, or null.")
         if self.batch_tokens is not None and self.batch_tokens < 1:

@@ -15,10 +15,10 @@ from operators.score.base import NotFinite, Reference, ScoreConfig, Server, scor
 class Scorer:
     """Turn packed rows into scores: for each token -log P(token | what stands before it) of every reference.
 
-    Reads a packed part. Returns `id` and `checksum` (of the row's tokens) and, for each reference, float16 lists as long as a
-    row, named by `score_columns`; NaN where there is nothing to predict. References are local folders, names on the Hugging
-    Face hub, or servers; the constructor loads them. Raises BadRequest for a reference that does not fit the rows, and
-    NotFinite, which names the rows, where one gives no number. Source: Rho-1, arXiv:2404.07965, equation 2.
+    Reads a packed part. Returns `id` and `checksum` (of the row's tokens) and, for each reference, lists as long as a row, of
+    the type `config.saved`, named by `score_columns`; NaN where there is nothing to predict. References are local folders,
+    names on the Hugging Face hub, or servers; the constructor loads them. Raises BadRequest for a reference that does not fit
+    the rows, and NotFinite, which names the rows, where one gives no number. Source: Rho-1, arXiv:2404.07965, equation 2.
     """
 
     def __init__(self, config: ScoreConfig, references: list[str | Server]):
@@ -40,7 +40,7 @@ class Scorer:
         names = score_columns(len(self.references), self.config.entropy)
         columns = {"id": pa.array(rows.ids, pa.string()), "checksum": pa.array(checksums(rows.tokens_RT), pa.uint64())}
         for name, (reference, scores_RT) in zip(names, scored, strict=True):
-            columns[name] = _column(rows, scores_RT, reference, name)
+            columns[name] = _column(rows, scores_RT, self.config.saved, reference, name)
         return pa.table(columns)
 
 
@@ -56,10 +56,10 @@ def _reference(config: ScoreConfig, reference: str | Server) -> Reference:
     return LocalReference(config, reference)
 
 
-def _column(rows: PackedRows, scores_RT: np.ndarray, reference: str, name: str) -> pa.Array:
+def _column(rows: PackedRows, scores_RT: np.ndarray, saved: str, reference: str, name: str) -> pa.Array:
     with np.errstate(over="ignore"):
-        half_RT = scores_RT.astype(np.float16)
-    bad_R = (rows.defined_RT & ~np.isfinite(half_RT)).any(axis=1)
+        saved_RT = scores_RT.astype(saved)
+    bad_R = (rows.defined_RT & ~np.isfinite(saved_RT)).any(axis=1)
     if bad_R.any():
         raise NotFinite(reference, name, [rows.ids[row] for row in np.flatnonzero(bad_R)])
-    return pa.FixedSizeListArray.from_arrays(pa.array(half_RT.reshape(-1)), rows.packing.window)
+    return pa.FixedSizeListArray.from_arrays(pa.array(saved_RT.reshape(-1)), rows.packing.window)

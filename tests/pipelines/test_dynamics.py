@@ -58,7 +58,7 @@ def test_tokens_are_classified_by_the_line_through_their_losses(here, tmp_path):
             MODELS - 1
         )
         codes = np.stack([found[id] for id in rows.ids])
-        clear = np.abs(np.abs(change) - 0.2) > 0.01
+        clear = np.abs(np.abs(change) - 0.2) > 1e-4
         falls, rises = CLASSES.index("H→L"), CLASSES.index("L→H")
         assert ((codes == falls) == (change < -0.2))[clear & rows.defined_RT].all()
         assert ((codes == rises) == (change > 0.2))[clear & rows.defined_RT].all()

@@ -105,6 +105,7 @@ def test_a_model_with_a_shorter_context_is_refused(here, tmp_path):
         (["reference.openai.model=m", "reference.models=[]"], r"reference.tokenizer is not given"),
         (["data.path=null"], r"data.path is not given"),
         (["score.dtype=int4"], r"score.dtype is 'int4'"),
+        (["score.saved=bfloat16"], r"score.saved is 'bfloat16'. It may be float16 or float32"),
         (["reference.copies=0"], r"reference.copies is a number"),
     ],
 )
