@@ -197,10 +197,13 @@ def test_chunks_do_not_depend_on_the_company_nor_on_what_came_before():
 @pytest.mark.parametrize("unit", ["x", "방앗간", "word ", "=", "a\u0301", "no end, "])
 def test_time_is_linear_in_the_length_of_a_single_line(unit):
     def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        began = time.process_time()
-        assert "".join(cut(text, approximate_tokenizer())) == text
-        return time.process_time() - began
+        """Give the least of three times: a collection of garbage that others left may fall into one."""
+        text, times = (unit * length)[:length], []
+        for _ in range(3):
+            began = time.process_time()
+            assert "".join(cut(text, approximate_tokenizer())) == text
+            times.append(time.process_time() - began)
+        return min(times)
 
     seconds(10_000)
     assert seconds(400_000) < 12 * max(seconds(100_000), 0.02)
