@@ -1,6 +1,7 @@
 """Settings that hold for the whole test run: a small, quiet Ray, and no look-ups on a model hub."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ os.environ.update(
         "VLLM_CPU_KVCACHE_SPACE": "1",
     }
 )
+
+# A shell starts what runs in its background deaf to Ctrl-C, and all that the tests start would be so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
