@@ -79,18 +79,22 @@ def set_attention(model: PreTrainedModel, attention: str | None) -> None:
     Some kernels run on a GPU and in half precision only, so prove first what is to be proven of the model, on any device.
     Raises BadRequest where there is no such implementation here, or none for this model.
     """
-    before, why = model.config._attn_implementation, "its attention cannot be exchanged"
+    before = model.config._attn_implementation
     if attention in (None, before):
         return
     try:
         model.set_attn_implementation(attention)
     except Exception as error:  # ValueError, ImportError, and whatever a kernel that is looked for on the hub brings
-        why = f"{type(error).__name__}: {error}"
+        raise _unusable(attention, model, f"{type(error).__name__}: {error}") from error
     if model.config._attn_implementation == before:
-        raise BadRequest(
-            f"attention={attention} cannot be used for {type(model).__name__} here ({why}). Take sdpa or eager, leave it null, "
-            "or install what is missing."
-        )
+        raise _unusable(attention, model, "its attention cannot be exchanged")
+
+
+def _unusable(attention: str, model: PreTrainedModel, why: str) -> BadRequest:
+    return BadRequest(
+        f"attention={attention} cannot be used for {type(model).__name__} here ({why}). Take sdpa or eager, leave it null, "
+        "or install what is missing."
+    )
 
 
 def head_of(model: PreTrainedModel) -> Head:

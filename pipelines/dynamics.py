@@ -21,6 +21,7 @@ from operators.settings import setting
 from operators.storage.filesystem import Place, StorageConfig
 from operators.tokenizer import load_tokenizer
 from pipelines.classify import classify_shard, curves_from, mean_loss, totals_from
+from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.ledger import Ledger
 from pipelines.models import checkpoints, fetched, require_fit, resolve_model, step_of
@@ -145,7 +146,9 @@ class Dynamics(Pipeline):
 
     def _scoring(self, checkpoint: Checkpoint) -> ScoreJob:
         job = self.job
-        deciding = f"{checkpoint.contents} {self.packed.key} {job.score}"  # other losses stand in another folder
+        deciding = (
+            f"{checkpoint.contents} {self.packed.key} {identity(job.score)}"  # other losses stand in another folder
+        )
         key = blake2b(deciding.encode(), digest_size=4).hexdigest()
         name = f"{checkpoint.name.replace(' ', '-').replace(',', '')}-{key}"
         return ScoreJob(

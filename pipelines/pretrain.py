@@ -84,7 +84,7 @@ class Train(Pipeline):
         return without_spans(ledger, state, {self.plan.split: [((from_step, 0), (END, 0))]})
 
     def of_all(self, work: list[int]) -> Counts:
-        return {"read": {"of_steps": self.plan.steps, "from_step": work[0]}}
+        return {"read": {"of_steps": self.plan.steps}}
 
     def pace(self) -> "TrainPace":
         return TrainPace()

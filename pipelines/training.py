@@ -72,8 +72,7 @@ class Worker:
         self._agreed(lambda: self._require_progress(begin))
         trainer = self._trainer()
         if state:
-            with fetched_state(self.ledger.place, state) as folder:
-                trainer.restore(folder)
+            self._restore(trainer, state)
         metrics, live = [], Live(self.ledger.place, begin) if self.first else None
         before = {name: getattr(trainer, name) for name in TOKENS.values()}
         for result in trainer.steps():
@@ -87,6 +86,17 @@ class Worker:
                 begin, before, metrics = result.step, row, []
         if live:
             live.close()
+
+    def _restore(self, trainer: Any, state: str) -> None:
+        """Go on from a state. Raises BadRequest where it is damaged, saying what to do."""
+        with fetched_state(self.ledger.place, state) as folder:
+            try:
+                trainer.restore(folder)
+            except BadRequest as error:
+                raise BadRequest(
+                    f"{error} It was fetched from {self.ledger.place.url}/{state}: remove that folder, and the same command goes "
+                    "on from the state before it."
+                ) from error
 
     def _agreed(self, decide: Callable[[], Any]) -> Any:
         """Have the first rank decide, and give all what it decided."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from operators.errors import BadRequest
 from operators.losses.config import LossConfig
 from operators.packed import Packing
 from operators.storage.filesystem import Place, StorageConfig
@@ -11,7 +12,7 @@ from pipelines.packed import PackedArtifact
 from pipelines.pretrain import Train
 from pipelines.records import State, read_records
 from pipelines.states import newest_state
-from pipelines.training import publish
+from pipelines.training import Worker, publish
 from pipelines.training_job import CheckpointConfig, Plan, ReferenceJob
 from pipelines.verify import mend, verify
 
@@ -131,6 +132,22 @@ def test_a_state_without_its_list_is_none(place, files):
     steps(begin(place)[0], 0, 8, files)
     place.remove(f"{newest_state(place, 8)}/state.json")
     assert newest_state(place, 8).endswith("step-00000006")
+
+
+def test_a_damaged_state_is_named_with_what_to_do(place, files):
+    tenure, _ = begin(place)
+    steps(tenure, 0, 8, files)
+    worker = Worker.__new__(Worker)
+    worker.ledger = tenure.ledger
+
+    class Trainer:
+        def restore(self, folder):
+            raise BadRequest(f"{(folder / 'state.json').read_text()} is damaged.")
+
+    with pytest.raises(
+        BadRequest, match=r"^state after step 8 is damaged\. .*/out/.*-step-00000008: remove that folder"
+    ):
+        worker._restore(Trainer(), newest_state(place, 8))
 
 
 def test_two_states_are_kept(place, files):
