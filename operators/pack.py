@@ -39,16 +39,16 @@ class Packer:
         self.starts, self.targets = (np.empty(len(self.tokens), dtype=bool) for _ in range(2))
         self.filled = 0
 
-    def add(self, tokens: np.ndarray, prompt_tokens: int = 0) -> Iterator[PackedRows]:
-        """Take the tokens of a document, of which the first `prompt_tokens` are no targets. Yields what is full."""
+    def add(self, tokens: np.ndarray, targets: np.ndarray | None = None) -> Iterator[PackedRows]:
+        """Take the tokens of a document, and which of them are targets (bool; None: all). Yields what is full."""
         taken = 0
         while taken < len(tokens):
             size = min(len(tokens) - taken, len(self.tokens) - self.filled)
             here = slice(self.filled, self.filled + size)
             self.tokens[here] = tokens[taken : taken + size]
-            self.starts[here], self.targets[here] = False, True
+            self.starts[here] = False
             self.starts[self.filled] = taken == 0
-            self.targets[here][: max(prompt_tokens - taken, 0)] = False
+            self.targets[here] = True if targets is None else targets[taken : taken + size]
             self.filled, taken = self.filled + size, taken + size
             if self.filled == len(self.tokens):
                 yield self._rows()

@@ -112,6 +112,23 @@ def tokenizer_files(name: str) -> dict[str, Path]:
     return {file: path for file, path in found.items() if path}
 
 
+def eos_of(name: str) -> str | None:
+    """Read which token ends a text from the files beside a tokenizer; None where they do not say."""
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        path = small_file(name, file)
+        token = _read(path).get("eos_token") if path else None
+        if token:
+            return token["content"] if isinstance(token, dict) else token
+    return None
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadRequest(f"{path} is not valid JSON ({error}). Copy or download the tokenizer again.") from error
+
+
 def _find(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_file():

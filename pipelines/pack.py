@@ -9,11 +9,13 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.session import ClusterConfig
 from operators.encode import Encode, vocabulary_of
+from operators.encode_examples import EncodeExamples
 from operators.errors import BadRequest
+from operators.examples import STAGE, ExampleConfig
 from operators.pack import PackConfig
 from operators.packed import Packing
 from operators.storage.base import InputConfig, Split
@@ -23,18 +25,19 @@ from operators.storage.reading import read_documents
 from operators.table import living
 from operators.tokenizer import contents_digest, tokenizer_files
 from pipelines.counts import Counts
+from pipelines.groups import grouped
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
 from pipelines.ledger import Ledger
 from pipelines.models import absolute
 from pipelines.order import Spans
+from pipelines.packing import PackGroups, encoder
 from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import State
 from pipelines.telling import card, show, words_of
 
 TOKENIZER = "tokenizer"  # folder of the artifact with the tokenizer's files, for the models that will be trained on it
-GROUP_BYTES = 16 * 2**20  # of input files that are packed together, about
 COLUMNS = (
     "Arrow files, which can be memory-mapped. Columns: `id`, `tokens`, `starts` (where a document begins), `targets` (false "
     "for padding and prompts). The schema's metadata says window, tokenizer and context policy."
@@ -47,6 +50,7 @@ class PackJob:
 
     input: InputConfig = field(default_factory=InputConfig)
     pack: PackConfig = field(default_factory=PackConfig)
+    examples: ExampleConfig = field(default_factory=ExampleConfig)
     output: Output = field(default_factory=Output)
     faults: FaultConfig = field(default_factory=FaultConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -61,12 +65,13 @@ class PackDocuments(Pipeline):
         self.place = output_place(job.output.path, job.storage, "runs/packed")
         if job.pack.tokenizer:
             job.pack.tokenizer = absolute(job.pack.tokenizer)
-        encode = Encode(job.pack)
+        require_form(job)
+        encode = encoder(job.pack, job.examples)
         self.packing = packing_for(job.pack, encode)
         files = input_files(job.input, job.storage, self.place)
         self.place.check_writable()
         self.splits = split_input(files, job.input)
-        require_prompts(job, self.splits[0])
+        require_examples(job, self.splits[0], encode)
         contents = {"packing": asdict(self.packing), "end and beginning": [encode.eos, encode.bos]}
         self.run = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True
@@ -97,38 +102,36 @@ class PackDocuments(Pipeline):
         show(title, facts(run, counts))
 
 
-def require_prompts(job: PackJob, split: Split) -> None:
-    """Raise BadRequest where the first documents lack a column that is to stand before the text."""
-    if not job.pack.prompt_columns:
+def require_form(job: PackJob) -> None:
+    """Raise BadRequest where records are to be read as texts, or texts as records."""
+    template, column = job.pack.template, job.input.text_column
+    if template and column is not None:
+        raise BadRequest(
+            f"pack.template={template} frames whole records, and input.text_column={column} reads a column of them. "
+            "Set input.text_column=null; `examples` says which columns are question and answer."
+        )
+    if column is None and not template:
+        raise BadRequest("input.text_column=null reads whole records. Set pack.template to frame them as examples.")
+
+
+def require_examples(job: PackJob, split: Split, encode: Encode | EncodeExamples) -> None:
+    """Raise BadRequest where the first records are to be framed, and none of them is an example."""
+    if not job.pack.template:
         return
     with closing(read_documents(split, job.input, job.storage)) as pieces:
-        documents = next(pieces).documents
-    rows = [
-        json.loads(other or "{}") for other in documents.filter(pa.array(living(documents)))["metadata"].to_pylist()
-    ]
-    for column in job.pack.prompt_columns:
-        if rows and not any(column in row for row in rows):
-            there = ", ".join(dict.fromkeys(name for row in rows for name in row))
-            raise BadRequest(
-                f"no column {column!r} (pack.prompt_columns) in {split.file.url}. There are: {there or 'none'}."
-            )
+        documents = encode(next(pieces).documents)
+    wrong = documents.filter(pc.equal(documents["stage"], STAGE))
+    if len(wrong) and not living(documents).any():
+        raise BadRequest(
+            f"none of the first {len(documents)} records of {split.file.url} is an example. The first, {wrong['reason'][0]}: "
+            f"{wrong['detail'][0]}. `examples` says which columns are question and answer."
+        )
 
 
-def packing_for(config: PackConfig, encode: Encode) -> Packing:
+def packing_for(config: PackConfig, encode: Encode | EncodeExamples) -> Packing:
     """Give what all rows will share."""
     digest, vocabulary = contents_digest(encode.tokenizer), vocabulary_of(encode.tokenizer)
     return Packing(config.window, config.cross_document, digest, vocabulary, encode.eos)
-
-
-def grouped(splits: list[Split], limit: int | None) -> list[list[Split]]:
-    """Group consecutive splits that are packed together; with a limit all are, because they are counted in order."""
-    groups: list[list[Split]] = []
-    for split in splits:
-        if groups and (limit is not None or bytes_of(groups[-1]) + split.end - split.begin <= GROUP_BYTES):
-            groups[-1].append(split)
-        else:
-            groups.append([split])
-    return groups
 
 
 def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
@@ -136,12 +139,11 @@ def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger
     import ray.data
 
     from cluster.resources import cpu_share
-    from pipelines.packing import PackGroups
 
-    isolation = Isolation(report, job.faults.deadline_s)
     rows = [{"group": json.dumps([asdict(split) for split in group])} for group in work]
     groups = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    task = PackGroups(job.input, job.storage, job.pack, packing, ledger, isolation)
+    work = (job.input, job.storage, ledger, Isolation(report, job.faults.deadline_s))
+    task = PackGroups(*work, config=job.pack, examples=job.examples, packing=packing)
     groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()
 
 

@@ -24,7 +24,7 @@ MAX_RECORD = 256 * 2**20  # bytes; a bigger record is rejected as `too_large`, s
 class InputConfig:
     path: Any = setting(None, "file, folder, glob, or a list of them: local, s3://... or hf://datasets/...")
     format: str | None = setting(None, "parquet, jsonl, text, lines or warc; null: guessed from each file's name")
-    text_column: str = setting("text", "column that holds the text")
+    text_column: str | None = setting("text", "column that holds the text; null: the text is the whole record, as JSON")
     id_column: str | None = setting(None, "column that holds the id; null: `id` where there is one, else an id is made")
     limit: int | None = setting(None, "documents to read at most; null: all")
     on_error: str = setting("reject", "a corrupt file: reject (by name, the others go on) or fail (stop)")
@@ -114,6 +114,10 @@ class WrongFormat(ValueError):
 
 class Format(Protocol):
     """How the records of one kind of file are found and turned into rows.
+
+    Where `config.text_column` is null the text of a row is its whole record, one JSON object in one line, and there is no
+    metadata: the line as it stands in the file where it is JSON, else all columns; {"text": ...} and what is known beside it
+    where the file is text or web pages.
 
     `endings` are those of its files' names, in lower case and without that of a packing; `divisible` tells whether a
     range of a file that is not packed can be read alone. `records` streams: its memory is bounded by one record. It

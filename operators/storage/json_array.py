@@ -16,14 +16,29 @@ def is_array(handle: BinaryIO, name: str) -> bool:
     return not isinstance(head, Gap) and head.removeprefix(BOM).lstrip()[:1] == b"["
 
 
-def array_records(handle: BinaryIO, name: str, text_column: str) -> Iterator[Record]:
+def array_records(handle: BinaryIO, name: str, text_column: str | None) -> Iterator[Record]:
     """Yield a record for each item. Its position is the item's index, its payload (position, item), or a Damage."""
     for index, item in enumerate(_items(handle, name)):
         if isinstance(item, Gap):
             yield Record(index, 0, Damage("corrupt_file", f"after {index} items of the array: {item.error}"))
         else:
-            text = item.get(text_column) if isinstance(item, dict) else None
-            yield Record(index, len(text) if isinstance(text, str) else 0, (index, item))
+            yield Record(index, _weight(item, text_column), (index, item))
+
+
+def _weight(item: Any, text_column: str | None) -> int:
+    if text_column is None:
+        return _size(item)
+    text = item.get(text_column) if isinstance(item, dict) else None
+    return len(text) if isinstance(text, str) else 0
+
+
+def _size(value: Any) -> int:
+    """Count the characters of all that is said in a value, about those of its JSON."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return sum(len(key) + _size(item) for key, item in value.items()) if isinstance(value, dict) else 1
 
 
 def _items(handle: BinaryIO, name: str) -> Iterator[Any]:

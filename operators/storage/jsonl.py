@@ -33,6 +33,13 @@ def compact(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
 
 
+def as_record(row: Row) -> Row:
+    """Give a document as a record: its text, and what else is known of it, in one JSON object."""
+    if row.reason:
+        return row
+    return row._replace(text=compact({"text": row.text} | json.loads(row.metadata or "{}")), metadata=None)
+
+
 def identity(value: Any) -> str | None:
     """Return what an id column holds as a string; null where it holds nothing."""
     if isinstance(value, str):
@@ -57,7 +64,8 @@ class Jsonl:
 
     def row(self, payload: tuple[int, Any]) -> Row:
         position, content = payload
-        if isinstance(content, bytes):
+        line = content if isinstance(content, bytes) else None
+        if line is not None:
             try:
                 content = _decode(content)
             except (ValueError, RecursionError):
@@ -66,7 +74,19 @@ class Jsonl:
             if isinstance(content, Row):
                 return content
             return Row(reason="not_an_object", detail=f"{type(content).__name__} at byte {position}")
+        if self.config.text_column is None:
+            return self._record(content, position, line)
         return self._document(content, position)
+
+    def _record(self, columns: dict, position: int, line: bytes | None) -> Row:
+        """Give a whole record: its line, or the JSON of an item of an array."""
+        try:
+            id = identity(columns.get(self.id_column))
+            text = compact(columns) if line is None else line.strip().decode()
+            (id or "").encode()  # half a surrogate pair is no id; in the record it is an escape
+        except UnicodeEncodeError as error:
+            return not_utf8(error, position)
+        return Row(id, text)
 
     def _document(self, columns: dict, position: int) -> Row:
         try:

@@ -80,6 +80,8 @@ class Parquet:
             watched.raise_failure()
             return False
         require_columns(self.split.file, self.config, schema.names)
+        if self.config.text_column is None:
+            return True
         type = schema.field(self.config.text_column).type
         if _binary(pa.nulls(0, type)) is None:
             raise BadRequest(
@@ -97,29 +99,42 @@ class Rows:
 
     def __init__(self, batch: pa.RecordBatch, config: InputConfig):
         names = batch.schema.names
+        self.whole, self.bytes = config.text_column is None, batch.nbytes
         self.id_column = config.id_column or "id"
         self.ids = batch[self.id_column] if self.id_column in names else pa.nulls(len(batch))
         self.texts = _binary(batch[config.text_column]) if config.text_column in names else None
         self.found = config.text_column in names
-        self.others = batch.select([name for name in names if name not in (config.text_column, self.id_column)])
+        apart = () if self.whole else (config.text_column, self.id_column)
+        self.others = batch.select([name for name in names if name not in apart])
 
     @property
     def weights(self) -> list[int]:
+        if self.whole:
+            return [self.bytes // max(len(self.others), 1)] * len(self.others)
         if self.texts is None:
             return [0] * len(self.others)
         return pc.fill_null(pc.binary_length(self.texts), 0).to_pylist()
 
     @cached_property
-    def metadata(self) -> list[dict]:
+    def known(self) -> list[dict] | None:
+        """The other columns, row by row; null where Python cannot hold all of their values."""
         try:
             return self.others.to_pylist()
         except UNKNOWN_TO_PYTHON:
-            names = self.others.schema.names
-            cells = zip(*(map(_plain, column) for column in self.others.columns), strict=True)
-            return [dict(zip(names, row, strict=True)) for row in cells]
+            return None
+
+    @cached_property
+    def metadata(self) -> list[dict]:
+        if self.known is not None:
+            return self.known
+        names = self.others.schema.names
+        cells = zip(*(map(_plain, column) for column in self.others.columns), strict=True)
+        return [dict(zip(names, row, strict=True)) for row in cells]
 
     def row(self, place: int) -> Row:
         id = identity(_plain(self.ids[place]))
+        if self.whole:
+            return self._record(id, place)
         metadata = compact(self.metadata[place]) if self.others.num_columns else None
         if not self.found:
             return Row(id, None, metadata, "no_text_column", f"the columns are: {', '.join(self.others.schema.names)}")
@@ -132,6 +147,16 @@ class Rows:
             return text_row(text.decode(), id, metadata)
         except UnicodeDecodeError as error:
             return Row(id, None, metadata, "invalid_utf8", f"at byte {error.start} of the text: {error.reason}")
+
+    def _record(self, id: str | None, place: int) -> Row:
+        """Give all columns of a row as its text; a string in them that is no UTF-8 is not replaced, but told."""
+        try:
+            columns = self.known[place] if self.known is not None else self.others.slice(place, 1).to_pylist()[0]
+        except UnicodeDecodeError as error:
+            return Row(id, reason="invalid_utf8", detail=f"at byte {error.start} of a column: {error.reason}")
+        except UNKNOWN_TO_PYTHON:
+            columns = self.metadata[place]
+        return Row(id, compact(columns))
 
 
 def _binary(column: pa.Array) -> pa.LargeBinaryArray | None:

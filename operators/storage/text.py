@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from operators.storage.base import MAX_RECORD, Damage, InputConfig, Record, Row, Split, WrongFormat
 from operators.storage.compression import Gap, blocks
+from operators.storage.jsonl import as_record
 from operators.storage.lines import BOM, line_records, not_utf8, text_row
 from operators.storage.sniff import foreign
 
@@ -14,7 +15,7 @@ class Text:
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig):
-        self.name = split.file.name
+        self.name, self.whole = split.file.name, config.text_column is None
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:
         """Yield the file as one record at position 0. Half a file, before damage, is no document."""
@@ -34,7 +35,8 @@ class Text:
     def row(self, payload: tuple[int, bytes]) -> Row:
         position, content = payload
         try:
-            return text_row(content.decode())
+            row = text_row(content.decode())
+            return as_record(row) if self.whole else row
         except UnicodeDecodeError as error:
             return not_utf8(error, position)
 

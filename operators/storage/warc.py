@@ -7,7 +7,7 @@ from operators.extract import decode, extract
 from operators.storage.base import Damage, InputConfig, Record, Row, Split, WrongFormat
 from operators.storage.compression import Gap, bare_name, blocks
 from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, Head, frames
-from operators.storage.jsonl import compact
+from operators.storage.jsonl import as_record, compact
 from operators.storage.lines import text_row
 from operators.storage.response import BadResponse, parse_response
 from operators.storage.sniff import foreign
@@ -24,7 +24,7 @@ class Warc:
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig):
-        self.name = split.file.name
+        self.name, self.whole = split.file.name, config.text_column is None
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:
         """Yield a record per document; its position is an offset in the unpacked file. Damage costs what it hits."""
@@ -54,7 +54,8 @@ class Warc:
             type, body = response.fields.get("content-type", ""), response.body
             if not 200 <= response.status < 300:
                 return _rejected(head, "http_status", str(response.status), type)
-        return _document(head, type, body)
+        row = _document(head, type, body)
+        return as_record(row) if self.whole else row
 
     def check(self, handle: BinaryIO) -> bool:
         head = next(iter(blocks(handle, self.name)), b"")

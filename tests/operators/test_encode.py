@@ -2,13 +2,12 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from operators.encode import LONGEST, Encode, EncodeConfig, eos_of, stretches, vocabulary_of
+from operators.encode import Encode, EncodeConfig, vocabulary_of
 from operators.errors import BadRequest
+from operators.prompting.encoding import LONGEST
 from operators.table import DOCUMENTS, reject
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.tokenizer import contents_digest, eos_of, load_tokenizer
 from tests.tiny_model import make_tiny_model
 
 
@@ -44,17 +43,8 @@ def test_a_begin_token_stands_before_every_document(model):
     assert [row[0] for row in tokens] == [load_tokenizer(model).token_to_id("<|user|>")] * 2
 
 
-def test_prompt_columns_are_read_and_not_learned(model):
-    encode = Encode(EncodeConfig(model, prompt_columns=["instruction", "input"]))
-    table = encode(documents("Bread.", instruction="What is made of flour?", input=""))
-    (tokens,), (prompt,) = table["tokens"].to_pylist(), table["prompt_tokens"].to_pylist()
-    assert encode.tokenizer.decode(tokens[:prompt]) == "What is made of flour?\n\n"
-    assert encode.tokenizer.decode(tokens[prompt:-1]) == "Bread."
-
-
-def test_a_missing_prompt_column_says_which_there_are(model):
-    with pytest.raises(ValueError, match=r"no column 'instruction' \(pack.prompt_columns\). There are: prompt"):
-        Encode(EncodeConfig(model, prompt_columns=["instruction"]))(documents("x", prompt="y"))
+def test_all_of_a_document_is_learned(model):
+    assert Encode(EncodeConfig(model))(documents("a"))["targets"].to_pylist() == [None]
 
 
 def test_a_rejected_document_passes_by(model):
@@ -69,15 +59,11 @@ def test_a_text_of_one_long_line_has_the_tokens_it_would_have_in_one_go(model):
     assert tokens[:-1] == encode.tokenizer.encode(text, add_special_tokens=False).ids
 
 
-@given(st.text(alphabet="ab \n가", max_size=200), st.integers(2, 20))
-def test_stretches_join_to_the_text(text, longest):
-    pieces = list(stretches(text, longest))
-    assert "".join(pieces) == text and all(0 < len(piece) <= longest for piece in pieces)
-
-
 def test_no_tokenizer_no_end_token_and_an_unknown_one_are_told(model, tmp_path):
     with pytest.raises(BadRequest, match=r"pack.tokenizer is not given"):
         Encode(EncodeConfig())
+    with pytest.raises(BadRequest, match=r"pack.template: no template 'vicuna'. There are: alpaca, chat"):
+        EncodeConfig(model, template="vicuna")
     with pytest.raises(
         BadRequest, match=r"pack.eos_token: '</s>' is none of its tokens. Its special tokens are: <|assistant"
     ):

@@ -15,12 +15,12 @@ def packing(**changes) -> Packing:
     return Packing(**{"window": T, "cross_document": False, "tokenizer": "t", "vocabulary": 100, "eos": EOS} | changes)
 
 
-def packed(*documents: list[int], rows: int = 3, how: Packing | None = None, prompts: dict | None = None) -> list:
+def packed(*documents: list[int], rows: int = 3, how: Packing | None = None, targets: dict | None = None) -> list:
     packer = Packer(how or packing(), rows, "name")
     parts = [
         part
         for number, tokens in enumerate(documents)
-        for part in packer.add(np.array(tokens, np.int32), (prompts or {}).get(number, 0))
+        for part in packer.add(np.array(tokens, np.int32), (targets or {}).get(number))
     ]
     return [*parts, *packer.finish()]
 
@@ -78,9 +78,10 @@ def test_padding_is_a_context_of_its_own():
     assert part.segments().tolist() == [[0, 0, 2], [0, 2, T]] and not part.defined_RT[0, 2:].any()
 
 
-def test_a_prompt_is_no_target_also_where_a_row_ends_in_it():
-    (part,) = packed([*range(10, 22), EOS], prompts={0: 10})
-    assert part.targets_RT.ravel().tolist() == [False] * 10 + [True] * 3 + [False] * 3
+def test_what_is_no_target_stays_none_also_where_a_row_ends_in_it():
+    learned = np.array([False] * 3 + [True] + [False] * 6 + [True] * 3)
+    (part,) = packed([*range(10, 22), EOS], targets={0: learned})
+    assert part.targets_RT.ravel().tolist() == [*learned.tolist(), False, False, False]
 
 
 def test_tokens_of_a_large_vocabulary_are_int32_and_of_a_small_one_uint16():

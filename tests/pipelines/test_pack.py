@@ -11,8 +11,9 @@ from operators.packed import rows_of
 from operators.storage.filesystem import Place, StorageConfig
 from operators.tokenizer import load_tokenizer
 from pipelines.config import compose
+from pipelines.groups import GROUP_BYTES, grouped
 from pipelines.opening import Otherwise
-from pipelines.pack import GROUP_BYTES, PackDocuments, PackJob, grouped
+from pipelines.pack import PackDocuments, PackJob
 from pipelines.packed import open_packed
 from pipelines.records import read_records
 from pipelines.run import run_pipeline
@@ -159,8 +160,73 @@ def test_the_tokenizer_travels_with_the_rows(corpus, model, tmp_path, ray_sessio
     assert {"tokenizer.json", "tokenizer_config.json"} <= set(there.names())
 
 
-def test_a_mistyped_prompt_column_is_told_before_anything_is_spent(corpus, model, tmp_path):
+@pytest.fixture
+def instructions(tmp_path):
+    """Examples in three forms, and records that are none."""
+    turns = [("user", "Why?"), ("assistant", "So."), ("user", "And how?"), ("assistant", "물레방아.")]
+    records = [
+        {"instruction": "What is made of flour?", "input": "", "output": "Bread."},
+        {"messages": [{"role": role, "content": content} for role, content in turns]},
+        {"text": "The mill stands by the river."},
+        {"instruction": "What is it?", "output": ""},
+        {"body": "nothing of use"},
+    ]
+    path = tmp_path / "instructions.jsonl"
+    path.write_text("\n".join([*map(json.dumps, records), "{broken"]) + "\n")
+    return path
+
+
+def learned(output, model) -> list[str]:
+    """Give the runs of targets of an artifact as text, in the order of the rows."""
+    packed = open_packed(str(output), StorageConfig(), "data.path")
+    rows = [rows_of(packed.load(shard)) for shard in packed.shards]
+    tokens, targets = (np.concatenate([getattr(r, name).ravel() for r in rows]) for name in ("tokens_RT", "targets_RT"))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], targets, [False]])))
+    tokenizer = load_tokenizer(model)
+    spans = zip(edges[::2], edges[1::2], strict=True)
+    return [tokenizer.decode(tokens[begin:end].tolist(), skip_special_tokens=False) for begin, end in spans]
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(
+    "turns, of_the_chat", [("last", ["물레방아.<|end|>"]), ("all", ["So.<|end|>", "물레방아.<|end|>"])]
+)
+def test_answers_are_learned_and_records_without_one_are_rejected_by_name(
+    instructions, model, tmp_path, turns, of_the_chat
+):
+    words = ["input.text_column=null", "pack.template=tulu", f"examples.turns={turns}"]
+    place = pack(instructions, model, tmp_path / "out", *words)
+    plain = "The mill stands by the river.<|end|>"  # it has no prompt, so it follows the chat's answer at once
+    assert "".join(learned(tmp_path / "out", model)) == "".join(["Bread.<|end|>", *of_the_chat, plain])
+    counts = read_records(place).now().counts
+    assert counts["rejected"]["document"] == {
+        "read/invalid_json": 1,
+        "example/no_answer": 1,
+        "example/unknown_form": 1,
+    }
+    assert verify(place).whole
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_the_frame_is_read_and_not_learned(instructions, model, tmp_path):
+    pack(instructions, model, tmp_path / "out", "input.text_column=null", "pack.template=chat", "input.limit=1")
+    packed = open_packed(str(tmp_path / "out"), StorageConfig(), "data.path")
+    tokens = rows_of(packed.load(packed.shards[0])).tokens_RT.ravel().tolist()
+    spelt = load_tokenizer(model).decode(tokens, skip_special_tokens=False)
+    assert spelt.startswith("<|user|>What is made of flour?<|end|><|assistant|>Bread.<|end|>")
+    assert learned(tmp_path / "out", model) == ["Bread.<|end|>"]
+
+
+def test_a_template_wants_whole_records_and_whole_records_a_template(instructions, model, tmp_path):
+    with pytest.raises(BadRequest, match=r"pack.template=alpaca frames whole records.*Set input.text_column=null"):
+        pack(instructions, model, tmp_path / "out", "pack.template=alpaca")
+    with pytest.raises(BadRequest, match=r"input.text_column=null reads whole records. Set pack.template"):
+        pack(instructions, model, tmp_path / "out", "input.text_column=null")
+
+
+def test_mistyped_columns_are_told_before_anything_is_spent(corpus, model, tmp_path):
+    words = ["input.text_column=null", "pack.template=plain", "examples.plain_column=body"]
     with pytest.raises(
-        BadRequest, match=r"no column 'instructions' \(pack.prompt_columns\) in .*0.jsonl. There are: none"
+        BadRequest, match=r"none of the first 40 records of .*0.jsonl is an example.*unknown_form: no column"
     ):
-        pack(corpus, model, tmp_path / "out", "pack.prompt_columns=[instructions]")
+        pack(corpus, model, tmp_path / "out", *words)

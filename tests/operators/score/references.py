@@ -35,7 +35,7 @@ def pack(packing: Packing, lengths: list[int], prompt_tokens: int = 0, seed: int
     dice = np.random.default_rng(seed)
     packer = Packer(packing, rows=sum(lengths) // packing.window + 1, name="rows")
     for length in lengths:
-        full = list(packer.add(dice.integers(2, packing.vocabulary, length), min(prompt_tokens, length)))
+        full = list(packer.add(dice.integers(2, packing.vocabulary, length), np.arange(length) >= prompt_tokens))
         assert not full
     [rows] = packer.finish()
     return rows

@@ -181,3 +181,44 @@ def test_a_real_encyclopedia_is_read_whole(shared_data):
     assert len(found) == 9136 and {row["reason"] for row in found} == {None}
     planted = rows(shared_data / "dedup_known" / "planted_wiki.jsonl.gz")
     assert len(planted) == 7400
+
+
+def test_a_whole_record_is_the_line_as_it_stands(tmp_path):
+    lines = ['{"id": 7, "b" : [1.50, {"x": "\\ud800"}], "text": null}', '{ "c": NaN, "c": 1e999, "ü": "가" }', "{}"]
+    found = rows(write(tmp_path, "\ufeff" + " \r\n".join(lines) + "\n"), text_column=None)
+    assert [row["text"] for row in found] == lines
+    assert {row["metadata"] for row in found} == {row["reason"] for row in found} == {None}
+    assert found[0]["document_id"] == "7"
+    assert found[1]["document_id"] == made_id("a.jsonl", found[1]["position"], lines[1])
+
+
+def test_lines_that_are_no_records_keep_their_reasons(tmp_path):
+    faults = [b'{"a": "caf\xe9"}', b'{"a": "cut', b'["a"]', b'"a"', b'{"id": "\\ud800", "a": 1}', b'{"a": 1}']
+    expected = ["invalid_utf8", "invalid_json", "not_an_object", "not_an_object", "invalid_utf8", None]
+    assert reasons(write(tmp_path, b"\n".join(faults)), text_column=None) == expected
+
+
+def test_whole_records_of_an_array_are_its_items(tmp_path):
+    items = [{"id": "a", "messages": [{"role": "user", "content": "가\n"}], "big": 2**62}, {"odd": [None, 1.5]}, 5]
+    found = rows(write(tmp_path, json.dumps(items, indent=2), "a.json"), text_column=None)
+    assert [json.loads(row["text"]) for row in found[:2]] == items[:2] and found[0]["document_id"] == "a"
+    assert [row["reason"] for row in found] == [None, None, "not_an_object"]
+    assert all("\n" not in row["text"] for row in found[:2])
+
+
+def test_whole_records_need_no_text_column_but_the_id_column(tmp_path):
+    path = write(tmp_path, '{"body": "x"}\n')
+    check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column=None), LOCAL)
+    with pytest.raises(BadRequest, match=r"no column 'key' in .*There are: body\..*input\.id_column"):
+        check_input(
+            list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column=None, id_column="key"), LOCAL
+        )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=4), st.integers(1, 300))
+def test_whole_records_are_the_same_however_the_file_is_cut(borders, size):
+    with tempfile.TemporaryDirectory() as folder:
+        lines = "".join(json.dumps({"n": n, "said": ["word"] * (n * size % 7)}) + "\n" for n in range(20))
+        path = write(Path(folder), lines)
+        assert [row["text"] for row in read(cut(path, "jsonl", borders), text_column=None)] == lines.splitlines()

@@ -17,7 +17,7 @@ from operators.storage.filesystem import open_filesystem
 from operators.storage.listing import list_input, split_input
 from operators.storage.parquet import Parquet
 from operators.storage.reading import check_input, made_id, read_documents
-from tests.operators.storage.documents import LOCAL, cut, read, reasons, rows
+from tests.operators.storage.documents import LOCAL, assert_tiled, cut, read, reasons, rows
 
 
 def write(folder: Path, columns: dict, name: str = "a.parquet", **options) -> Path:
@@ -155,3 +155,42 @@ def test_parquet_is_read_from_s3(s3, tmp_path):
     (split,) = split_input(files, config)
     found = [row for piece in read_documents(split, config, s3) for row in piece.documents.to_pylist()]
     assert found == rows(local)
+
+
+def test_a_whole_record_is_all_columns_as_json(tmp_path):
+    messages = [[{"role": "user", "content": "하나\n"}, {"role": "assistant", "content": "둘"}], None]
+    path = write(
+        tmp_path, {"id": [5, 6], "text": ["x", None], "messages": messages, "when": [datetime.date(2024, 5, 6)] * 2}
+    )
+    first, second = rows(path, text_column=None)
+    assert json.loads(first["text"]) == {"id": 5, "text": "x", "messages": messages[0], "when": "2024-05-06"}
+    assert json.loads(second["text"]) == {"id": 6, "text": None, "messages": None, "when": "2024-05-06"}
+    assert (first["document_id"], first["metadata"], first["reason"]) == ("5", None, None)
+    assert "\n" not in first["text"]
+
+
+def test_a_whole_record_with_a_string_that_is_none_leaves_alone(tmp_path):
+    nested = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), bad_utf8(b"a\xff", b"b"))
+    assert reasons(write(tmp_path, {"said": nested}), text_column=None) == ["invalid_utf8", None]
+    assert reasons(write(tmp_path, {"said": bad_utf8(b"a\xff", b"b")}), text_column=None) == ["invalid_utf8", None]
+
+
+def test_a_whole_record_with_a_time_beyond_all_keeps_the_rest(tmp_path):
+    path = write(tmp_path, {"said": ["x"], "beyond": pa.array([2**62], pa.timestamp("us"))})
+    (row,) = rows(path, text_column=None)
+    assert json.loads(row["text"])["said"] == "x" and row["reason"] is None
+
+
+def test_whole_records_need_no_text_column(tmp_path):
+    path = write(tmp_path, {"messages": [["x"]]})
+    check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column=None), LOCAL)
+
+
+def test_whole_records_come_in_pieces_of_bounded_size(tmp_path):
+    path = write(tmp_path, {"said": ["word " * 200] * 300}, row_group_size=100)
+    settings = InputConfig(str(path), text_column=None)
+    (split,) = split_input(list_input(settings, LOCAL), settings)
+    found = list(read_documents(split, settings, LOCAL, piece_bytes=20_000))
+    assert_tiled(found)
+    assert max(piece.documents["text"].nbytes for piece in found) < 40_000
+    assert [position for piece in found for position in piece.documents["position"].to_pylist()] == list(range(300))

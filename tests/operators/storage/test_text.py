@@ -49,3 +49,12 @@ def test_a_sample_refuses_what_is_no_text(tmp_path):
     settings = InputConfig(path=str(tmp_path))
     with pytest.raises(BadRequest, match="begins like PDF"):
         check_input(list_input(settings, LOCAL), settings, LOCAL)
+
+
+def test_a_whole_record_of_a_text_is_an_object_with_it(tmp_path):
+    (tmp_path / "a.txt").write_text("첫 줄\nsecond")
+    (tmp_path / "b.txt").write_text(" ")
+    first, second = rows(tmp_path, text_column=None)
+    assert first["text"] == '{"text":"첫 줄\\nsecond"}' and second["reason"] == "empty_text"
+    found = rows(tmp_path / "a.txt", format="lines", text_column=None)
+    assert [row["text"] for row in found] == ['{"text":"첫 줄"}', '{"text":"second"}']

@@ -232,3 +232,12 @@ def test_real_arc_files_hold_the_same_crawl_as_their_warc_twin(shared_data):
 
 def test_a_real_crawl_cut_into_small_pieces_is_tiled(shared_data):
     assert_tiled(pieces(shared_data / "web_warc" / "resiliparse" / "warcfile.warc.lz4", piece_bytes=1000))
+
+
+def test_a_whole_record_of_a_page_is_its_text_and_where_it_is_from(tmp_path):
+    path = write(tmp_path, [record(http("first"), id=1), record(http("gone", "404 Not Found"), id=2)])
+    first, second = rows(path, text_column=None)
+    (plain,) = rows(write(tmp_path, [record(http("first"), id=1)]))
+    assert json.loads(first["text"]) == {"text": plain["text"]} | json.loads(plain["metadata"])
+    assert (first["metadata"], first["document_id"]) == (None, plain["document_id"])
+    assert (second["text"], second["reason"]) == (None, "http_status")
