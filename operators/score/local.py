@@ -3,20 +3,16 @@
 Shapes: R rows of T tokens; C contexts; a batch has B contexts padded to L tokens; N targets; H hidden units.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
+from operators.contexts import batches, laid_out, tokens_at_once
 from operators.errors import BadRequest
 from operators.language_model import context_of, head_of, hidden_states, load_causal_lm
 from operators.losses.head import token_losses
 from operators.packed import PackedRows, Packing
 from operators.score.base import ScoreConfig, contexts_to_read
 from operators.tokenizer import contents_digest, load_tokenizer
-
-BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
-LENGTH_DECIDES = ("dynamic", "longrope")  # rotary embeddings that change with the longest context of a batch
 
 
 class LocalReference:
@@ -34,9 +30,7 @@ class LocalReference:
         self.network = load_causal_lm(model, dtype, device, config.attention)
         self.head = head_of(self.network)
         self.digest = contents_digest(load_tokenizer(model))
-        rope = getattr(self.network.config.get_text_config(), "rope_parameters", None) or {}
-        alone = rope.get("rope_type") in LENGTH_DECIDES
-        self.batch_tokens = 1 if alone else config.batch_tokens or BATCH_TOKENS.get(kind, BATCH_TOKENS["cuda"])
+        self.batch_tokens = tokens_at_once(self.network.config, kind, config.batch_tokens)
 
     def check(self, packing: Packing) -> None:
         entries, context = self.head.weight_VH.shape[0], context_of(self.network)
@@ -70,25 +64,3 @@ class LocalReference:
             for kind in range(kinds):
                 scores[kind, targets_N] = losses[kind]
         return list(scores.view(kinds, *rows.tokens_RT.shape).cpu().numpy())
-
-
-def batches(contexts_C2: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Cut contexts, longest first, into batches of at most so many tokens with the padding, and at least one context."""
-    lengths_C = contexts_C2[:, 1] - contexts_C2[:, 0]
-    order = np.argsort(-lengths_C, kind="stable")
-    done = 0
-    while done < len(order):
-        size = max(1, tokens // int(lengths_C[order[done]]))
-        yield contexts_C2[order[done : done + size]]
-        done += size
-
-
-def laid_out(batch_B2: np.ndarray, defined: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the places (B, L) of the tokens that a batch reads, and (N) which of these, in a line, predict a defined target.
-
-    A short context is filled up with its own last token: what is wrong with one context stays with it.
-    """
-    begin_B1, end_B1 = batch_B2[:, :1], batch_B2[:, 1:]
-    places_BL = begin_B1 + np.arange((end_B1 - begin_B1).max())
-    wanted_BL = (places_BL < end_B1) & defined[np.minimum(places_BL, end_B1 - 1) + 1]
-    return np.minimum(places_BL, end_B1 - 1), np.flatnonzero(wanted_BL)

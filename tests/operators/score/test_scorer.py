@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from operators.contexts import batches, laid_out
 from operators.errors import BadRequest
 from operators.packed import PackedRows, Packing, checksums
 from operators.score import ScoreConfig, Scorer, score_columns
 from operators.score.base import NotFinite, contexts_to_read
-from operators.score.local import batches, laid_out
 from tests.operators.score.references import make_reference, pack, packing_for, plain_scores
 
 LENGTHS = [5, 40, 1, 1, 17, 2, 90, 3, 12]  # documents; some longer than a row, some of one token
