@@ -1,30 +1,19 @@
-"""How the page of dynamics looks: its style sheet and its legends. Colours are tints, so that they fit light and dark pages.
+"""How the page of dynamics looks beyond what all pages share: the colours of tokens, and the legends.
 
 Two legends are radio buttons: the one that is chosen decides, without a script, what the tokens' colours mean.
 """
 
 from operators.dynamics.classes import CLASSES
 from operators.dynamics.plot import COLOURS
+from operators.page import TINT
 
-TINT = "66"  # 40% of a colour behind text
 KEPT = "#e0a100"
 
 CLASS_COLOURS = "\n".join(f".c{c} {{ background: {colour}{TINT} }}" for c, colour in enumerate(COLOURS))
 
 STYLE = f"""
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse }}
-th, td {{ padding: .2rem .8rem .2rem 0; text-align: right; font-variant-numeric: tabular-nums; font-weight: normal }}
-tr > :nth-child(-n+2) {{ text-align: left }}
-tr:first-child {{ border-bottom: 1px solid #8888 }}
-figure {{ margin: 0 }}
-svg {{ max-width: 100%; height: auto }}
-svg text {{ font-family: system-ui, sans-serif !important }}
 i {{ font-style: normal; padding: .1rem .4rem; border-radius: .2rem }}
 .legend {{ display: inline-block; margin: 0 1.5rem .5rem 0 }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: 15px/1.8 system-ui, sans-serif; tab-size: 4; unicode-bidi: isolate;
-  border: 1px solid #8884; border-radius: .4rem; padding: .8rem }}
 pre span {{ border-radius: .15rem; padding: .1rem 0 }}
 pre span:hover {{ outline: 1px solid }}
 .part {{ padding: .1rem .13em; margin: 0 1px }}

@@ -15,6 +15,7 @@ from operators.dynamics.classes import CLASSES, UNDEFINED, ClassTotals, LossCurv
 from operators.dynamics.look import BY_CLASS, BY_SELECTION, STYLE
 from operators.dynamics.pieces import pieces
 from operators.dynamics.plot import plot_curves
+from operators.page import document, shown
 
 PAPER_C = ("11%", "12%", "26%", "51%")  # of CLASSES: TinyLlama on OpenWebMath; Rho-1, arXiv:2404.07965
 
@@ -50,23 +51,17 @@ class Report:
 
 def page(report: Report, tokenizer: Tokenizer) -> str:
     """Write the page in HTML. Every text that comes from outside is escaped."""
-    title = escape(report.title)
     selection = any(sample.kept_T is not None for sample in report.samples)
-    return "\n".join(
-        [
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<style>{STYLE}</style></head><body><h1>{title}</h1>",
-            *_shares(report),
-            "<h2>Loss of each class</h2>",
-            f"<figure>{plot_curves(report.curves, report.checkpoints)}</figure>",
-            "<h2>Texts</h2>",
-            "<p>Hover over a token for its losses. A bar without text is a token that is part of the character behind it.</p>",
-            BY_CLASS + (BY_SELECTION if selection else ""),
-            *(_sample(sample, tokenizer) for sample in report.samples),
-            "</body></html>\n",
-        ]
-    )
+    parts = [
+        *_shares(report),
+        "<h2>Loss of each class</h2>",
+        f"<figure>{plot_curves(report.curves, report.checkpoints)}</figure>",
+        "<h2>Texts</h2>",
+        "<p>Hover over a token for its losses. A bar without text is a token that is part of the character behind it.</p>",
+        BY_CLASS + (BY_SELECTION if selection else ""),
+        *(_sample(sample, tokenizer) for sample in report.samples),
+    ]
+    return document(report.title, parts, STYLE)
 
 
 def _shares(report: Report) -> Iterator[str]:
@@ -108,10 +103,5 @@ def _token(text: str, code: int, first: float, last: float, change: float, kept:
         title += (", kept" if kept else ", not kept") if defined else ""
     if not text:
         looks.append("part")
-    return f'<span class="{" ".join(looks)}" title="{title}">{_shown(text)}</span>'
-
-
-def _shown(text: str) -> str:
-    """Escape a text; line ends get a sign, characters that do not show theirs (U+2400 and on)."""
-    signs = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
-    return escape(text.translate(signs)).replace("\n", "↵\n")
+    ended = shown(text).replace("\n", "↵\n")
+    return f'<span class="{" ".join(looks)}" title="{title}">{ended}</span>'

@@ -1,0 +1,20 @@
+"""Pages in HTML that run no script and load nothing: their style, their tables, and their pictures."""
+
+from operators.page.html import Markup, document, fold, shown, table
+from operators.page.picture import OF_THE_TEXT, drawing, plain, written
+from operators.page.style import PALETTE, STYLE, TINT
+
+__all__ = [
+    "OF_THE_TEXT",
+    "PALETTE",
+    "STYLE",
+    "TINT",
+    "Markup",
+    "document",
+    "drawing",
+    "fold",
+    "plain",
+    "shown",
+    "table",
+    "written",
+]
