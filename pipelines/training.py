@@ -165,6 +165,8 @@ class Worker:
             models = self.plan.makes_model(step)
             if models:
                 trainer.save_model(model)
+                if self.plan.job.checkpoint.moments:
+                    trainer.save_moments(model, self.plan.model_before(step))
             if self.first:
                 publish(self.ledger, self.plan, begin, before, metrics, state, model if models else None)
         self.report.end(f"train|{self.ledger.number}|{begin}")

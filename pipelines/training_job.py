@@ -1,6 +1,6 @@
 """What a training run can be told, and the plan that its workers are handed."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
@@ -50,8 +50,13 @@ class CheckpointConfig:
         None, "steps after which data.validation is evaluated; null: a tenth of the run"
     )
 
+    moments: bool = setting(
+        False, "with lora.rank: save adapters and Adam's running means beside each model, as LESS reads them"
+    )
+
     def __post_init__(self):
-        for name, steps in asdict(self).items():
+        for name in ("every_steps", "model_every_steps", "evaluate_every_steps"):
+            steps = getattr(self, name)
             if steps is not None and steps < 1:
                 raise BadRequest(f"checkpoint.{name} is a number of steps from 1 or null, got {steps}.")
 
@@ -82,6 +87,11 @@ class ReferenceJob(TrainingConfig):
     storage: StorageConfig = field(default_factory=StorageConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.checkpoint.moments and self.lora.rank is None:
+            raise BadRequest("checkpoint.moments=true saves the moments of adapters. Give lora.rank too.")
+
 
 @dataclass
 class PretrainJob(ReferenceJob):
@@ -111,11 +121,19 @@ class Plan:
 
     def due(self, step: int, every: int | None) -> bool:
         """Whether something is to be done after a step: every so many, and after the last."""
-        return step == self.steps or step % (every or max(1, self.steps // CHECKPOINTS_OF_A_RUN)) == 0
+        return step == self.steps or step % self._every(every) == 0
+
+    def _every(self, steps: int | None) -> int:
+        return steps or max(1, self.steps // CHECKPOINTS_OF_A_RUN)
 
     def makes_model(self, step: int) -> bool:
         """Whether a model is saved for good after a step."""
         return self.due(step, self.job.checkpoint.model_every_steps)
+
+    def model_before(self, step: int) -> int:
+        """Give the step after which the model before that of `step` was saved; 0 where none was."""
+        every = self._every(self.job.checkpoint.model_every_steps)
+        return (step - 1) // every * every
 
     def saves(self, step: int) -> bool:
         """Whether the steps so far are committed."""

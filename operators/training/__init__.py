@@ -9,6 +9,7 @@ Nothing here imports torch but `loop` and what it stands on, so a pipeline impor
     for result in trainer.steps():              # StepResult; equal on all ranks, and all ranks must take every step
         trainer.evaluate(packed_table)          # Evaluation(loss in nats, tokens); all ranks together
         trainer.save_model(folder)              # a Hugging Face folder; all ranks call it, rank 0 writes
+        trainer.save_moments(folder, since)     # of adapters: weights, moments, mean learning rate; likewise
         trainer.save_state(folder)              # weights, moments, position; likewise
 
 `load(shard)` gives the packed table of a shard and the table of its scores (None where the loss reads none). It is called
@@ -20,7 +21,7 @@ from a thread of its own. `rows` are the rows of each shard, in the order of the
 | `config.py`, `schedule.py` | what a run can be told; the learning rate of a step |
 | `data_order.py` | which row is the n-th sample, whatever the number of ranks |
 | `feeding.py` | samples into batches; scores held against their rows |
-| `model.py` | the model, from scratch or from a folder |
+| `model.py` | the model, from scratch or from a folder, and adapters (`lora.*`) that are trained in its place |
 | `parallel.py` | ranks: sums, gathering, sharded parameters |
 | `objective.py` | model and loss in one forward |
 | `step.py`, `optimizer.py` | the passes of one step; AdamW and the exact clip |

@@ -1,5 +1,8 @@
 """A run on disk: the state to go on from, and the model for others to use. No file of it can run code when it is read.
 
+Of a run that trains adapters (LoRA) the state has these alone, because the model beside them does not change; the model for
+others has them merged into its weights.
+
 Neither depends on the number of ranks: each tensor is put together on its way to the file. All ranks call each function here
 in the same order; the first one writes.
 """
@@ -21,12 +24,13 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from operators.errors import BadRequest
+from operators.lora import MEAN, MOMENTS_FILE, SQUARE, Lora, Moments, merged
 from operators.training.parallel import DTYPES, World, divided, whole
 
 STATE = "state.json"  # written last: a folder that has it is whole
 FORMAT = 2
 FILE_BYTES = 2 * 2**30  # of one file of tensors, about; no more of a state is in memory at once
-WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq", "step")
+WEIGHT, MOMENTS = "weight", (MEAN, SQUARE, "step")
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -40,9 +44,10 @@ TOKENIZER_FILES = (
 def save_state(
     folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, position: dict, world: World
 ) -> None:
-    """Write float32 weights and moments, and `position` (numbers and names that say where the run is), to a new folder.
+    """Write float32 weights that are trained, their moments, and `position`, to a new folder.
 
-    Beside the position stand size in bytes and BLAKE2b-128 of each file of tensors.
+    `position` are numbers and names that say where the run is. Beside it stand size in bytes and BLAKE2b-128 of each file of
+    tensors.
     """
     files = []
     for number, bundle in enumerate(_bundles(_state(model, optimizer))):
@@ -65,29 +70,49 @@ def load_state(folder: Path, model: PreTrainedModel, optimizer: torch.optim.Opti
         opened = [files.enter_context(safe_open(folder / file["name"], "pt")) for file in state["files"]]
         place = {key: file for file in opened for key in file.keys()}  # noqa: SIM118, it is no mapping
         _refuse_surplus(place, model, folder)
-        for name, parameter in model.named_parameters():
+        for name, parameter in _trained(model):
             _restore(parameter, name, optimizer, place, folder)
     return state["position"]
 
 
 def save_model(folder: Path, model: PreTrainedModel, precision: str, tokenizer: Path | None, world: World) -> None:
     """Write a model folder in Hugging Face format, weights in `precision`, with the files of the tokenizer beside them."""
-    dtype, gathered = DTYPES[precision], {}
-    named = model.state_dict(keep_vars=True)
-    for tensor in named.values():
+    dtype, gathered, named = DTYPES[precision], {}, {}
+    for name, tensor, make in merged(model, whole):
+        named[name] = id(tensor)
         if id(tensor) not in gathered:  # tied weights stay one tensor
-            values = whole(tensor.detach())
+            values = make()
             gathered[id(tensor)] = _on_processor(values, dtype) if world.rank == 0 else None
     if world.rank != 0:
         return
     logging.disable_progress_bar()
-    model.save_pretrained(folder, state_dict={name: gathered[id(tensor)] for name, tensor in named.items()})
+    model.save_pretrained(folder, state_dict={name: gathered[tensor] for name, tensor in named.items()})
     config = copy.deepcopy(model.config)
     config.dtype = dtype
     config.save_pretrained(folder)
     for pattern in TOKENIZER_FILES if tokenizer else ():
         for file in tokenizer.glob(pattern):
             shutil.copy(file, folder)
+
+
+def save_moments(
+    folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, lora: Lora, rate: float, world: World
+) -> None:
+    """Write the adapters as a model's folder keeps them beside it: float32, with `rate` as their learning rate."""
+    parts: tuple[dict[str, Tensor], ...] = ({}, {}, {})
+    for name, parameter in _trained(model):
+        moments = optimizer.state[parameter]
+        for named, tensor in zip(parts, (parameter.detach(), moments[MEAN], moments[SQUARE]), strict=True):
+            values = whole(tensor)
+            if world.rank == 0:
+                named[name] = _on_processor(values, torch.float32)
+    if world.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        Moments(lora, rate, *parts).save(folder / MOMENTS_FILE)
+
+
+def _trained(model: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
 def _read(folder: Path) -> dict:
@@ -116,7 +141,7 @@ def _digest(file: Path) -> str:
 
 
 def _refuse_surplus(keys: Iterable[str], model: PreTrainedModel, folder: Path) -> None:
-    known = {name for name, _ in model.named_parameters()}
+    known = {name for name, _ in _trained(model)}
     surplus = sorted({name for name in (key.partition("/")[2] for key in keys) if name not in known})
     if surplus:
         raise _of_another_model(folder, f"{surplus[0]} is there and not here")
@@ -133,7 +158,7 @@ def _on_processor(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _state(model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         yield f"{WEIGHT}/{name}", parameter.detach()
         for moment in MOMENTS if parameter in optimizer.state else ():
             yield f"{moment}/{name}", optimizer.state[parameter][moment]

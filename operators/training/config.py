@@ -8,7 +8,7 @@ from operators.settings import setting
 
 # Layers, heads, width of the models of WRAP, arXiv:2401.16380, section 3.
 PRESETS = {"llama-128m": (12, 12, 768), "llama-350m": (24, 16, 1024), "llama-1.3b": (24, 16, 2048)}
-SCHEDULES = ("cosine", "wsd", "constant")
+SCHEDULES = ("cosine", "linear", "wsd", "constant")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -81,7 +81,9 @@ class OptimizerConfig:
 class ScheduleConfig:
     """The learning rate over the steps."""
 
-    name: str = setting("cosine", "cosine, wsd (warm-up, stable, decay) or constant; each begins with a linear warm-up")
+    name: str = setting(
+        "cosine", "cosine, linear (to 0), wsd (warm-up, stable, decay) or constant; each begins with a linear warm-up"
+    )
     warmup_steps: int | None = setting(None, "steps of linear warm-up; null: 1% of all steps")
     decay_share: float = setting(0.2, "wsd: share of all steps, at the end, in which the rate falls")
     min_lr_share: float = setting(0.1, "cosine and wsd: the last learning rate as a share of the peak")
@@ -112,6 +114,28 @@ class BatchConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Training of low-rank adapters beside linear layers, while the model stays as it is. arXiv:2106.09685."""
+
+    rank: int | None = setting(None, "train adapters of this rank only; null: train the whole model")
+    alpha: float = setting(512.0, "what adapters add is multiplied by alpha / rank")
+    dropout: float = setting(0.1, "share of an adapter's inputs that is dropped in training")
+    targets: list[str] = setting(
+        ["q_proj", "k_proj", "v_proj", "o_proj"], "last names of the layers that have adapters"
+    )
+
+    def __post_init__(self):
+        if self.rank is not None and self.rank < 1:
+            raise BadRequest(f"lora.rank is a number from 1 or null, got {self.rank}.")
+        if not 0 < self.alpha < math.inf:
+            raise BadRequest(f"lora.alpha is a number above 0, got {self.alpha}.")
+        if not 0 <= self.dropout < 1:
+            raise BadRequest(f"lora.dropout is a share in [0, 1), got {self.dropout}. For 10% write 0.1.")
+        if not self.targets:
+            raise BadRequest("lora.targets is empty. Name the layers that are to have adapters.")
+
+
+@dataclass
 class TrainingConfig:
     """Everything but the data and the loss. One of `steps`, `tokens` and `epochs` says how long."""
 
@@ -119,6 +143,7 @@ class TrainingConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
     steps: int | None = setting(None, "how long: optimizer steps")
     tokens: float | None = setting(
         None, "how long: tokens read, 1e9 for a billion; all of them count, trained on or not"

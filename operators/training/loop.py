@@ -13,12 +13,12 @@ import torch
 from operators.errors import BadRequest
 from operators.losses.base import Loss
 from operators.tokenizer import contents_digest, load_tokenizer
-from operators.training.checkpoint import load_state, save_model, save_state
+from operators.training.checkpoint import load_state, save_model, save_moments, save_state
 from operators.training.config import TrainingConfig
 from operators.training.data_order import DataOrder, slices
 from operators.training.evaluation import Evaluation, evaluate
 from operators.training.feeding import Batch, Feeder, Sample, Shards
-from operators.training.model import build_model
+from operators.training.model import adapt, build_model, lora_of
 from operators.training.objective import Objective, on_device
 from operators.training.optimizer import build_optimizer, mean_and_clip
 from operators.training.parallel import World, free, is_sharded, shard
@@ -43,6 +43,7 @@ class Trainer:
         self.total_steps = config.total_steps(self.order.epoch_rows, shards.packing.window)
         self.step = self.sample = self.tokens_seen = self.tokens_trained = 0
         self.model = build_model(config.model, shards.packing, config.seed, config.attention)
+        adapt(self.model, config.lora, config.seed)
         self._flops = flops_per_token(self.model, shards.packing.window)
         self._peak = peak_flops(world.device)
         if config.activation_checkpointing:
@@ -68,6 +69,16 @@ class Trainer:
     def save_model(self, folder: str | Path) -> None:
         """Write a Hugging Face folder of the model as it is now."""
         save_model(Path(folder), self.model, self.precision, self.tokenizer, self.world)
+
+    def save_moments(self, folder: str | Path, since: int) -> None:
+        """Write the adapters with Adam's running means to a folder, and the mean learning rate of the steps after `since`.
+
+        Raises BadRequest where no adapters are trained.
+        """
+        if self.config.lora.rank is None:
+            raise BadRequest("moments are saved of adapters only. Give lora.rank, or set checkpoint.moments=false.")
+        rate = sum(map(self._learning_rate, range(since, self.step))) / (self.step - since)
+        save_moments(Path(folder), self.model, self.optimizer, lora_of(self.config.lora), rate, self.world)
 
     def save_state(self, folder: str | Path) -> None:
         """Write all that `restore` needs to go on from here, to a new folder."""
@@ -103,12 +114,15 @@ class Trainer:
 
     def _update(self) -> float:
         """Change the weights by their gradients; give the learning rate."""
-        lr = self.config.optimizer.lr * learning_rate_share(self.step, self.total_steps, self.config.schedule)
+        lr = self._learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
         self.optimizer.zero_grad()
         return lr
+
+    def _learning_rate(self, step: int) -> float:
+        return self.config.optimizer.lr * learning_rate_share(step, self.total_steps, self.config.schedule)
 
     def _result(self, sums: StepSums, norm: float, lr: float, tokens: int, seconds: float) -> StepResult:
         speed = tokens / seconds

@@ -7,8 +7,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from operators.errors import BadRequest
 from operators.language_model import check_documents_apart, context_of, head_of, load_causal_lm, set_attention
+from operators.lora import Lora, add_lora
 from operators.packed import Packing
-from operators.training.config import ModelConfig
+from operators.training.config import LoraConfig, ModelConfig
 
 
 def build_model(config: ModelConfig, packing: Packing, seed: int, attention: str | None = None) -> PreTrainedModel:
@@ -21,6 +22,17 @@ def build_model(config: ModelConfig, packing: Packing, seed: int, attention: str
     _check(model, packing)
     set_attention(model, attention)
     return model.train()
+
+
+def adapt(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
+    """Give a model the adapters that are to be trained in place of it, where the settings want any."""
+    if config.rank is not None:
+        add_lora(model, lora_of(config), config.dropout, seed)
+
+
+def lora_of(config: LoraConfig) -> Lora:
+    """Give the form of the adapters."""
+    return Lora(config.rank, config.alpha, tuple(config.targets))
 
 
 def llama_config(config: ModelConfig, packing: Packing) -> LlamaConfig:

@@ -31,8 +31,9 @@ SIDE = 1024  # of the matrices that a processor is measured with
 def flops_per_token(model: PreTrainedModel, window: int) -> float | None:
     """Count the FLOPs of forward and backward per token of a row of `window` tokens, head included.
 
-    6 for each weight that multiplies, and 6 x layers x heads x head size x window for causal attention over the row, if the
-    model has any. Of the experts of a mixture those that a token goes through; None where the config does not say how many.
+    6 for each weight that multiplies (4 where it is not trained), and 6 x layers x heads x head size x window for causal
+    attention over the row, if the model has any. Of the experts of a mixture those that a token goes through; None where the
+    config does not say how many.
     """
     config = model.config.get_text_config()
     weights = sum(parameter.numel() for parameter in model.parameters())
@@ -46,7 +47,9 @@ def flops_per_token(model: PreTrainedModel, window: int) -> float | None:
         weights -= (1 - share) * experts
     heads = getattr(config, "num_attention_heads", None) or 0  # none in Mamba and RWKV
     head_size = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
-    return 6.0 * (weights + config.num_hidden_layers * heads * head_size * window)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    frozen = max(0, weights - trained)  # beside adapters, of which none is a table to look things up in
+    return 6.0 * (weights + config.num_hidden_layers * heads * head_size * window) - 2.0 * frozen
 
 
 def _active_share(config: PreTrainedConfig) -> float | None:

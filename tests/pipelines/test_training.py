@@ -1,11 +1,14 @@
 """What training leaves in its artifact, and from where it goes on when some of that is gone. Without Ray: files only."""
 
+from dataclasses import replace
+
 import pytest
 
 from operators.errors import BadRequest
 from operators.losses.config import LossConfig
 from operators.packed import Packing
 from operators.storage.filesystem import Place, StorageConfig
+from operators.training.config import LoraConfig
 from pipelines.lease import myself, release
 from pipelines.ledger import Lost, claim, folded, next_ledger
 from pipelines.packed import PackedArtifact
@@ -148,6 +151,22 @@ def test_a_damaged_state_is_named_with_what_to_do(place, files):
         BadRequest, match=r"^state after step 8 is damaged\. .*/out/.*-step-00000008: remove that folder"
     ):
         worker._restore(Trainer(), newest_state(place, 8))
+
+
+def test_a_checkpoint_knows_after_which_step_the_one_before_it_was_saved():
+    saved = [step for step in range(1, STEPS + 1) if PLAN.makes_model(step)]
+    assert saved == [6, 12] and [PLAN.model_before(step) for step in saved] == [0, 6]
+    odd = replace(PLAN, steps=10, job=replace(PLAN.job, checkpoint=CheckpointConfig(model_every_steps=4)))
+    saved = [step for step in range(1, 11) if odd.makes_model(step)]
+    assert saved == [4, 8, 10] and [odd.model_before(step) for step in saved] == [0, 4, 8]
+    own = replace(PLAN, steps=40, job=replace(PLAN.job, checkpoint=CheckpointConfig()))
+    assert own.model_before(40) == 36 and own.makes_model(36)
+
+
+def test_moments_are_of_adapters_only():
+    with pytest.raises(BadRequest, match=r"Give lora\.rank"):
+        ReferenceJob(checkpoint=CheckpointConfig(moments=True))
+    assert ReferenceJob(checkpoint=CheckpointConfig(moments=True), lora=LoraConfig(rank=4)).lora.rank == 4
 
 
 def test_two_states_are_kept(place, files):

@@ -3,6 +3,7 @@ import pytest
 from operators.errors import BadRequest
 from operators.training.config import (
     BatchConfig,
+    LoraConfig,
     ModelConfig,
     OptimizerConfig,
     ScheduleConfig,
@@ -20,9 +21,13 @@ WRONG = [
     (OptimizerConfig, {"lr": 0}, "optimizer.lr"),
     (OptimizerConfig, {"lr": float("nan")}, "optimizer.lr"),
     (OptimizerConfig, {"betas": [0.9]}, "betas"),
-    (ScheduleConfig, {"name": "linear"}, "cosine, wsd, constant"),
+    (ScheduleConfig, {"name": "square"}, "cosine, linear, wsd, constant"),
     (ScheduleConfig, {"decay_share": 20}, "For 10% write 0.1"),
     (BatchConfig, {"rows": 0}, "batch.rows"),
+    (LoraConfig, {"rank": 0}, "lora.rank"),
+    (LoraConfig, {"alpha": 0}, "lora.alpha"),
+    (LoraConfig, {"dropout": 1}, "For 10% write 0.1"),
+    (LoraConfig, {"targets": []}, "lora.targets is empty"),
     (TrainingConfig, {"steps": 3, "epochs": 1}, "steps and epochs"),
     (TrainingConfig, {"epochs": 0}, "epochs"),
     (TrainingConfig, {"precision": "fp8"}, "bfloat16"),

@@ -39,6 +39,17 @@ def test_cosine_is_halfway_in_the_middle():
     assert rates(11, warmup_steps=0, min_lr_share=0)[5] == pytest.approx(0.5)
 
 
+def test_linear_falls_in_equal_steps_to_0_after_the_last():
+    assert rates(5, name="linear", warmup_steps=1) == [0.5, 1, 0.75, 0.5, 0.25]
+
+
+def test_the_epochs_of_a_linear_run_have_the_mean_rates_that_less_weighs_them_with():
+    """The four weights are those of LESS's published run: 3% warm-up, peak 2e-5; the same at any number of steps."""
+    shares = [2e-5 * rate for rate in rates(4 * 422, name="linear", warmup_steps=51)]
+    means = [sum(shares[epoch * 422 : (epoch + 1) * 422]) / 422 for epoch in range(4)]
+    assert means == pytest.approx([1.6877e-05, 1.2859e-05, 7.7030e-06, 2.5616e-06], rel=0.01)
+
+
 def test_wsd_stays_at_the_peak_until_it_falls_in_a_line():
     shares = rates(101, name="wsd", warmup_steps=0, decay_share=0.2, min_lr_share=0)
     assert set(shares[:80]) == {1.0}

@@ -3,8 +3,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import MambaConfig, MambaForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from operators.training.config import ModelConfig
-from operators.training.model import build_model
+from operators.training.config import LoraConfig, ModelConfig
+from operators.training.model import adapt, build_model
 from operators.training.throughput import flops_per_token, peak_flops
 from tests.operators.training.small import PACKING
 
@@ -19,6 +19,21 @@ def test_flops_are_those_of_forward_and_backward(tied):
         model(input_ids=tokens_BT, use_cache=False).logits.sum().backward()
     half = 6 * 2 * 32 * PACKING.window
     assert counted.get_total_flops() / tokens_BT.numel() == pytest.approx(flops_per_token(model, 16) + half, rel=0.02)
+
+
+def test_weights_that_are_not_trained_have_no_gradient_to_compute():
+    shape = ModelConfig(layers=2, heads=2, width=32)
+    model = build_model(shape, PACKING, seed=0, attention="eager")
+    adapt(model, LoraConfig(rank=4, targets=["q_proj", "v_proj"]), seed=0)
+    tokens_BT = torch.randint(0, 61, (3, PACKING.window))
+    with FlopCounterMode(display=False) as counted:
+        model(input_ids=tokens_BT, use_cache=False).logits.sum().backward()
+    half = 6 * 2 * 32 * PACKING.window
+    # Before the first adapter nothing goes backwards: neither through its layer's q, k and v nor to its keys.
+    spared = 2 * 3 * 32 * 32 + 2 * 2 * 4 * 32 + 2 * 32 * PACKING.window
+    assert counted.get_total_flops() / tokens_BT.numel() == pytest.approx(
+        flops_per_token(model, 16) + half - spared, rel=0.01
+    )
 
 
 def test_a_processor_is_measured_once():
