@@ -76,8 +76,9 @@ def _command(name: str) -> None:
     run.command(name, cls=SettingsHelp, help=PIPELINES[name].summary)(command)
 
 
-for _name in PIPELINES:
-    _command(_name)
+for _name, _entry in PIPELINES.items():
+    if not _entry.internal:
+        _command(_name)
 
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="folder of the artifact: a local path or s3://...")]
 Endpoint = Annotated[

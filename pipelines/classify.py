@@ -9,10 +9,11 @@ from operators.dynamics.classes import CLASSES, ClassTotals, LossCurves, classif
 from operators.dynamics.statistics import TokenStatistics
 from operators.errors import BadRequest
 from operators.packed import flat
+from pipelines.artifacts import shard_key
 from pipelines.counts import Counts
 from pipelines.ledger import Ledger, publish_part, table_name
 from pipelines.order import WHOLE
-from pipelines.packed import PackedArtifact, ScoreArtifact, shard_key
+from pipelines.packed import PackedArtifact, ScoreArtifact
 from pipelines.progress import Report
 from pipelines.records import Commit, Part
 

@@ -20,6 +20,7 @@ from operators.score.base import ScoreConfig
 from operators.settings import setting
 from operators.storage.filesystem import Place, StorageConfig
 from operators.tokenizer import load_tokenizer
+from pipelines.artifacts import shard_key
 from pipelines.classify import classify_shard, curves_from, mean_loss, totals_from
 from pipelines.config import identity
 from pipelines.counts import Counts
@@ -27,7 +28,7 @@ from pipelines.ledger import Ledger
 from pipelines.models import checkpoints, fetched, require_fit, resolve_model, step_of
 from pipelines.order import Spans
 from pipelines.pack import TOKENIZER
-from pipelines.packed import ScoreArtifact, open_packed, open_scores, shard_key
+from pipelines.packed import ScoreArtifact, open_packed, open_scores
 from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.pretrain import loss_columns
 from pipelines.progress import Report as Board

@@ -9,7 +9,7 @@ from operators.storage.filesystem import Place, StorageConfig, local_path
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input
 from pipelines.opening import CARD
-from pipelines.records import FOLDERS, TABLE, data_parts
+from pipelines.records import FOLDERS, TABLE, data_parts, files_of_parts
 
 
 def input_files(input: InputConfig, storage: StorageConfig, place: Place) -> list[InputFile]:
@@ -49,7 +49,7 @@ def _committed(files: list[InputFile], storage: StorageConfig) -> list[InputFile
         place = Place(root, storage)
         if (named := data_parts(place)) is None:
             continue
-        if gone := named - there and sorted(named - set(place.names("data"))):
+        if gone := named - there and sorted(named - set(files_of_parts(place)[0])):
             raise BadRequest(f"{len(gone)} parts of {root} are gone: {gone[0]}. `gristmill verify {root}` says more.")
         left_out |= {f"{root}/{name}" for name in there - named}
     return [file for file in files if file.url not in left_out]

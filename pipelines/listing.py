@@ -24,7 +24,7 @@ LOSSES = {
 def listing() -> str:
     """List what there is, one line each."""
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
-    pipelines = {name: entry.summary for name, entry in PIPELINES.items()}
+    pipelines = {name: entry.summary for name, entry in PIPELINES.items() if not entry.internal}
     groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts, "losses": LOSSES}
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())
 

@@ -4,9 +4,11 @@ A pipeline is made of its job (the checked settings) by its constructor, which l
 anything is spent. The rest (who owns the artifact, what counts, resuming) is the same for all and stands in run.py.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -56,7 +58,7 @@ class Pipeline(ABC):
         """Give what is left to do, nothing where all is settled."""
 
     def needs(self) -> Iterable["Pipeline"]:
-        """Give the pipelines whose artifacts the work needs, to be run before it is begun."""
+        """Give the pipelines whose artifacts the work needs, in order: each is run before the next is asked for."""
         return ()
 
     @abstractmethod
@@ -103,6 +105,12 @@ def output_place(path: str | None, storage: StorageConfig, example: str) -> Plac
     if path is None:
         raise BadRequest(f"output.path is not given: a folder or s3://BUCKET/PREFIX, for example output.path={example}")
     return Place(path, storage)
+
+
+def digest(run: dict[str, Any]) -> str:
+    """Name what a run will make, by what decides it: 16 hexadecimal digits."""
+    deciding = json.dumps([run["fingerprint"], run["input"], run["splits"]], sort_keys=True)
+    return blake2b(deciding.encode(), digest_size=8).hexdigest()
 
 
 def described(

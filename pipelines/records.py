@@ -5,7 +5,8 @@
     OUTPUT/_gristmill/commits/00000007/*.json   what was committed in that epoch and is not folded yet
     OUTPUT/_gristmill/catalogue/*.jsonl.zst     the folded commits, in files that never change
 
-What they name are tables in data/ and rejected/, and the files of models in checkpoints/.
+What they name are tables in data/ and rejected/ (a selection has a folder in data/ for each choice), and the files of models in
+checkpoints/.
 
 An epoch is the time of one owner (one run). What is written under an epoch that is not the latest does not count, so a run
 that was taken for dead and wakes up cannot spoil the work of its successor. Reading assumes of the storage only that a
@@ -30,7 +31,7 @@ EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", 
 FOLDERS = ("data", "rejected")  # of parts that are tables
 CHECKPOINTS = "checkpoints"  # of parts that are a model's files, each model in a folder of its own
 # What a run writes; nothing else is ever removed. The first number of eight digits is the epoch.
-TABLE = re.compile(r"(data|rejected)/part-(\d{8})-[0-9a-f]{32}\.(parquet|arrow)")
+TABLE = re.compile(r"(data|rejected)/(?:[\w.-]+/)?part-(\d{8})-[0-9a-f]{32}\.(parquet|arrow)")
 MODEL_FILE = re.compile(CHECKPOINTS + r"/run-(\d{8})-step-\d{8,}/[^/]+")
 
 
@@ -202,7 +203,7 @@ def is_part(name: str) -> bool:
 
 def files_of_parts(place: Place) -> tuple[list[str], list[str]]:
     """Name the files that lie where parts do, and those of them that were being written when their writer was killed."""
-    folders = [*FOLDERS, *place.folders(CHECKPOINTS)]
+    folders = [*FOLDERS, *(inner for folder in (*FOLDERS, CHECKPOINTS) for inner in place.folders(folder))]
     there = [name for folder in folders for name in place.names(folder)]
     return there, [name for folder in folders for name in place.leftovers(folder)]
 

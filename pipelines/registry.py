@@ -16,7 +16,8 @@ class Entry:
     module: str
     job: str
     pipeline: str
-    examples: str
+    examples: str = ""
+    internal: bool = False  # a stage of another pipeline: no command runs it, and `status` knows its artifacts
 
     def job_class(self) -> type:
         return getattr(import_module(self.module), self.job)
@@ -47,7 +48,7 @@ PIPELINES = {
         """\
   gristmill run pack --config configs/pack/smoke.yaml
   gristmill run pack input.path=runs/first pack.tokenizer=Qwen/Qwen2.5-0.5B output.path=runs/packed
-  gristmill run pack input.path=alpaca.jsonl input.text_column=output pack.prompt_columns=[instruction,input] \\
+  gristmill run pack input.path=alpaca.jsonl input.text_column=null pack.template=alpaca \\
       pack.tokenizer=runs/student pack.window=1024 output.path=runs/sft
 """,
     ),
@@ -98,4 +99,33 @@ PIPELINES = {
       checkpoints=[step-1000,step-2000,step-3000] output.path=s3://bucket/dynamics
 """,
     ),
+    "select": Entry(
+        "records -> the rows worth training on, chosen by any of the selectors, side by side",
+        "pipelines.select",
+        "SelectJob",
+        "Select",
+        """\
+  gristmill run select --config configs/select/smoke.yaml
+  gristmill run select input.path=alpaca.jsonl selectors=[zip,k_center,ifd] budget.rows=10000 \\
+      scorer.path=Qwen/Qwen2.5-0.5B output.path=runs/choice
+  gristmill run select input.path=s3://bucket/pool/ selectors=[random,less,rds] target.path=tasks.jsonl budget.share=0.05 \\
+      scorer.path=Qwen/Qwen2.5-0.5B output.path=s3://bucket/choice
+  gristmill run select input.path=alpaca.jsonl selectors=[ifd,ifd:variant=as_released] budget.tokens=1000000 \\
+      scorer.path=gpt2 output.path=runs/ifd
+""",
+    ),
+    "compare": Entry(
+        "records -> a student for each selector's choice, evaluated beside students on random rows",
+        "pipelines.compare",
+        "CompareJob",
+        "Compare",
+        """\
+  gristmill run compare --config configs/compare/smoke.yaml
+  gristmill run compare input.path=alpaca.jsonl evaluation.path=heldout.jsonl selectors=[zip,ifd,k_center] budget.rows=1000 \\
+      scorer.path=Qwen/Qwen2.5-0.5B student.model.path=Qwen/Qwen2.5-0.5B student.epochs=3 output.path=runs/comparison
+""",
+    ),
+    "pool": Entry("records -> examples to select from", "pipelines.pool", "PoolJob", "ReadPool", internal=True),
+    "measure": Entry("examples -> a feature", "pipelines.measure", "MeasureJob", "MeasureRows", internal=True),
+    "choose": Entry("examples and features -> a choice", "pipelines.choose", "ChooseJob", "ChooseRows", internal=True),
 }

@@ -5,8 +5,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 
-from cluster.session import ClusterConfig, session
+from cluster.session import session
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place
 from pipelines.amend import failures
@@ -48,7 +49,7 @@ def run_pipeline(
     left = pipeline.left(state) or (retry_failed and failures(state.counts))
     if left or not (records and swept(place, records)):
         if left:
-            _run_needed(list(pipeline.needs()), pipeline.cluster, say)
+            _run_needed(pipeline, say)
         state = _go_on(pipeline, place, records, retry_failed, say)
     else:
         say(f"{place.url} is complete: nothing is left to do.")
@@ -62,12 +63,14 @@ def run_pipeline(
     return place
 
 
-def _run_needed(needed: list[Pipeline], cluster: ClusterConfig, say) -> None:
+def _run_needed(pipeline: Pipeline, say) -> None:
     """Run what a pipeline needs, on one Ray."""
-    with session(cluster) if needed else nullcontext():
-        for number, pipeline in enumerate(needed, 1):
-            say(f"needed first, {number} of {len(needed)}: {pipeline.place.url}")
-            run_pipeline(pipeline, say=lambda line: None, tell=False)
+    needed = iter(pipeline.needs())
+    first = next(needed, None)
+    with session(pipeline.cluster, pipeline.quiet) if first else nullcontext():
+        for one in chain([first] if first else (), needed):
+            say(f"needed first: {one.place.url}")
+            run_pipeline(one, say=lambda line: None, tell=False)
 
 
 def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say) -> State:

@@ -16,13 +16,14 @@ from operators.errors import BadRequest
 from operators.score.base import NotFinite, ScoreConfig, Server, score_columns
 from operators.settings import setting
 from operators.storage.filesystem import StorageConfig
+from pipelines.artifacts import load_table, shard_key
 from pipelines.counts import Counts
 from pipelines.isolation import Isolation
 from pipelines.ledger import Ledger, publish_part, table_name
 from pipelines.models import absolute, local_model, require_fit, require_tokenizer, resolve_model
 from pipelines.notes import StageFailure
 from pipelines.order import END, Span, Spans
-from pipelines.packed import PackedArtifact, load_table, open_packed, shard_key
+from pipelines.packed import PackedArtifact, open_packed
 from pipelines.pipeline import Output, Pipeline, described, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import Commit, Part, State
@@ -183,11 +184,10 @@ def score(
     """Stream rows through a pool of actors that hold the references, and commit what they say."""
     import ray.data
 
-    from cluster.resources import gpus, nodes, whole_node_cpus
+    from cluster.resources import model_share
 
-    on_gpus = gpus() > 0 and job.score.device != "cpu" and not job.reference.openai
-    copies = job.reference.copies or (gpus() if on_gpus else nodes())
-    share = {"num_gpus": 1} if on_gpus else {"num_cpus": whole_node_cpus(max(1, -(-copies // nodes())))}
+    on_gpus = job.score.device != "cpu" and not job.reference.openai
+    copies, share = model_share(job.reference.copies, on_gpus)
     rows = [{"shard": asdict(unit.shard), "begin": unit.begin, "end": unit.end} for unit in work]
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
     units.map_batches(

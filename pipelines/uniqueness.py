@@ -49,7 +49,12 @@ class Ids:
 
 
 def ids_of(part: BinaryIO, name: str) -> list[str]:
-    """Read the ids of a part that is a table."""
+    """Read the ids of a part that is a table. An inner folder of data/ is a data set of its own, whose name begins its ids."""
+    inner = "".join(f"{folder}/" for folder in name.split("/")[1:-1])
+    return [inner + id for id in _ids_of(part, name)] if inner else _ids_of(part, name)
+
+
+def _ids_of(part: BinaryIO, name: str) -> list[str]:
     if name.endswith(".arrow"):
         file = pa.ipc.open_file(part)
         batches = (file.get_batch(index) for index in range(file.num_record_batches))

@@ -1,0 +1,125 @@
+"""Choose training data: records -> pool -> features -> selectors -> chosen rows, and a report that compares the choices.
+
+Pool, features and choices stand in a folder that runs share, named by what decides them, so that another budget or another
+selector measures nothing twice. What was chosen is copied to OUTPUT/data/LABEL.
+Source: the comparison of selectors in arXiv:2410.09335, and the works that it names.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from operators.errors import BadRequest
+from operators.selectors.base import Budget
+from operators.storage.filesystem import Place
+from pipelines.choose import open_choice
+from pipelines.config import identity
+from pipelines.counts import Counts
+from pipelines.ledger import Ledger
+from pipelines.order import Spans
+from pipelines.pipeline import Pipeline, described, digest, output_place
+from pipelines.progress import Report, clock
+from pipelines.records import State
+from pipelines.select_job import SelectJob
+from pipelines.select_report import PAGE, report_choices, split_of
+from pipelines.select_stages import Stages
+from pipelines.selectors import SELECTORS, Named, named
+from pipelines.student import require_student
+from pipelines.telling import card, show
+
+COLUMNS = (
+    "Each folder of `data/` is what one selector chose: `pick` counts the rows in the order in which they were chosen, `score` "
+    "is the selector's own; `messages` or `text` are for training, `record` is the row as it was read."
+)
+
+
+class Select(Pipeline):
+    """Raises BadRequest for what cannot work, before anything is spent."""
+
+    quiet = True  # Ray Train tells at length of every worker
+
+    def __init__(self, job: SelectJob):
+        self.job, self.cluster = job, job.cluster
+        self.place = output_place(job.output.path, job.storage, "runs/choice")
+        self.selectors = selectors_of(job)
+        folder = job.features.path or f"{self.place.url.rpartition('/')[0]}/features"
+        self.stages = Stages(job, self.selectors, folder)
+        if any(one.name == "diverse_evol" for one in self.selectors):
+            require_student(job.student, job.storage)
+        self.place.check_writable()
+        contents = {
+            "selectors": [[one.label, identity(one.block)] for one in self.selectors],
+            "features": self.stages.deciding,
+            "target": self.stages.target and digest(self.stages.target.run),
+        }
+        splits = [split_of(one.label) for one in self.selectors]
+        self.run = described("select", job, contents, self.stages.pool.run["input"], splits)
+        self.choices: dict[str, Place] = {}
+
+    def needs(self) -> Iterator[Pipeline]:
+        """Read the pool and the target, measure what the selectors read, and let them choose one after the other."""
+        yield from self.stages.pools()
+        for selector in self.selectors:
+            choosing = yield from self.stages.choosing(selector)
+            self.choices[selector.label] = choosing.place
+
+    def left(self, state: State) -> list[str]:
+        splits = [split_of(one.label) for one in self.selectors]
+        return [split for split in splits if not state.done.get(split, Spans()).complete]
+
+    def pace(self) -> "ReportPace":
+        return ReportPace()
+
+    def stream(self, work: list[str], ledger: Ledger, report: Report) -> None:
+        """Compare the choices, and copy them."""
+        import ray
+
+        from cluster.resources import whole_node_cpus
+
+        task = ray.remote(report_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
+        choices = [(one, open_choice(self.choices[one.label])) for one in self.selectors]
+        ray.get(task.remote(self.job, choices, self.stages.shown(), self.stages.opened_target(), ledger, report))
+
+    def afterwards(self, counts: Counts) -> list[str]:
+        shared = counts.get("shared", 0)
+        return [
+            f"note: {shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
+        ] * bool(shared)
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = "Training data chosen by several selectors, made with `gristmill run select`."
+        return card("selection", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))
+
+
+def selectors_of(job: SelectJob) -> list[Named]:
+    """Read who chooses. Raises BadRequest where nobody does, one does twice, or no budget is given."""
+    if not job.selectors:
+        raise BadRequest(f"selectors is empty: who chooses? There are: {', '.join(SELECTORS)}.")
+    if job.budget.tokens is None:
+        Budget(job.budget)  # says so where none is given
+    selectors = [named(text, job) for text in job.selectors]
+    labels = [one.label for one in selectors]
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise BadRequest(f"selectors names {', '.join(twice)} more than once. Name each once, or with other settings.")
+    return selectors
+
+
+def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
+    """Give the totals that matter, as words."""
+    chosen = counts.get("kept", {})
+    return [*((label, f"{rows:,} rows") for label, rows in chosen.items()), ("page", PAGE)]
+
+
+@dataclass
+class ReportPace:
+    """Shows that the choices are compared."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    def line(self, counts: Counts) -> str:
+        return f"{clock(time.monotonic() - self.began)}  comparing the choices"

@@ -1,0 +1,96 @@
+"""A student: a language model that is fine-tuned on chosen rows, by the trainer of this project.
+
+chosen rows -> packed rows -> training
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+from cluster.session import ClusterConfig
+from operators.errors import BadRequest
+from operators.examples import ExampleConfig
+from operators.pack import PackConfig
+from operators.settings import setting
+from operators.storage.base import InputConfig
+from operators.storage.filesystem import StorageConfig
+from operators.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
+from pipelines.models import resolve_model
+from pipelines.pack import PackDocuments, PackJob
+from pipelines.pipeline import Output, Pipeline
+from pipelines.pretrain import Train
+from pipelines.training_job import ReferenceJob, TrainData, WorkersConfig
+
+
+@dataclass
+class StudentConfig(TrainingConfig):
+    """How students are trained. Defaults: arXiv:2410.09335, section 4."""
+
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=7e-6, betas=[0.9, 0.999]))
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(min_lr_share=0.0))
+    tokenizer: str | None = setting(None, "tokenizer of a student with random weights; null: that of model.path")
+    window: int = setting(4096, "tokens of a packed row; several examples stand in one")
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+
+
+def require_student(config: StudentConfig, storage: StorageConfig) -> None:
+    """Raise BadRequest where something is missing that a student is trained by: a model, a tokenizer, how long."""
+    if config.model.path:
+        resolve_model(config.model.path, storage)
+    elif not config.tokenizer:
+        config.model.shape()
+        raise BadRequest("student.tokenizer is not given: a student with random weights has none of its own.")
+    config.total_steps(rows=1, window=config.window)
+
+
+@dataclass(frozen=True)
+class Student:
+    """What has to be run for one student, in `folder`: `needs` in its order, then `model` is its address.
+
+    `rows` are the folders of the chosen rows that it is trained on.
+    """
+
+    config: StudentConfig
+    rows: tuple[str, ...]
+    examples: ExampleConfig
+    template: str
+    folder: str
+    storage: StorageConfig
+    cluster: ClusterConfig
+
+    def needs(self) -> Iterator[Pipeline]:
+        yield self.packed
+        yield self.training
+
+    @property
+    def model(self) -> str:
+        return f"{self.folder}/model"
+
+    @property
+    def packed(self) -> PackDocuments:
+        """Pack the rows; their columns have the usual names."""
+        tokenizer = self.config.tokenizer or self.config.model.path
+        pack = PackConfig(tokenizer=tokenizer, window=self.config.window, template=self.template)
+        rows = InputConfig(path=list(self.rows), text_column=None)
+        job = PackJob(
+            input=rows,
+            pack=pack,
+            examples=ExampleConfig(turns=self.examples.turns),
+            output=Output(f"{self.folder}/packed"),
+            storage=self.storage,
+            cluster=self.cluster,
+        )
+        return PackDocuments(job)
+
+    @property
+    def training(self) -> Train:
+        """Train on the packed rows, which must be there."""
+        settings = {field.name: getattr(self.config, field.name) for field in fields(TrainingConfig)}
+        job = ReferenceJob(
+            **settings,
+            data=TrainData(f"{self.folder}/packed"),
+            workers=self.config.workers,
+            output=Output(self.model),
+            storage=self.storage,
+            cluster=self.cluster,
+        )
+        return Train(job)
