@@ -157,7 +157,8 @@ def choose(job: ChooseJob, selector: Named, seen: Seen, given: Given, ledger: Le
             choice = build(selector, given.values(job, pool, Path(folder)))(pool, Budget(job.budget, tokens_N))
         except BadRequest as error:
             raise BadRequest(f"{selector.label}: {error}") from error
-        beside = _beside(pool, choice, given.reads(selector))
+        reads = [*given.reads(selector), *(["tokens"] if tokens_N is not None else [])]
+        beside = _beside(pool, choice, reads)
         told = {
             "excluded": choice.excluded,
             "notes": choice.notes,

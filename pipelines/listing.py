@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from operators.prompts import load_prompt, prompt_names
 from pipelines.registry import PIPELINES
+from pipelines.selectors import SELECTORS
 
 if TYPE_CHECKING:
     from pipelines.config import Setting
@@ -25,7 +26,8 @@ def listing() -> str:
     """List what there is, one line each."""
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
     pipelines = {name: entry.summary for name, entry in PIPELINES.items() if not entry.internal}
-    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts, "losses": LOSSES}
+    selectors = {name: entry.summary for name, entry in SELECTORS.items()}
+    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts, "losses": LOSSES, "selectors": selectors}
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())
 
 

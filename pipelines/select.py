@@ -21,7 +21,7 @@ from pipelines.pipeline import Pipeline, described, digest, output_place
 from pipelines.progress import Report, clock
 from pipelines.records import State
 from pipelines.select_job import SelectJob
-from pipelines.select_report import PAGE, report_choices, split_of
+from pipelines.select_report import PAGE, label_of, report_choices, split_of
 from pipelines.select_stages import Stages
 from pipelines.selectors import SELECTORS, Named, named
 from pipelines.student import require_student
@@ -89,7 +89,8 @@ class Select(Pipeline):
     @staticmethod
     def card(run: dict, counts: Counts, title: str) -> str:
         what = "Training data chosen by several selectors, made with `gristmill run select`."
-        return card("selection", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
+        files = {label: f"data/{label}/*.parquet" for label in map(label_of, run["splits"])}
+        return card("selection", title, what, facts(run, counts), COLUMNS, files)
 
     @staticmethod
     def show(run: dict, counts: Counts, title: str | None) -> None:

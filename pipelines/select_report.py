@@ -61,6 +61,11 @@ def split_of(label: str) -> str:
     return f"{label}:0-1"
 
 
+def label_of(split: str) -> str:
+    """Give the label of the choice that a unit of work is."""
+    return split.rpartition(":")[0]
+
+
 class Encoder:
     """Embeds texts where rows bring no embedding; loaded when it is first asked."""
 

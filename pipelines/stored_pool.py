@@ -19,6 +19,7 @@ from pipelines.records import Part
 
 RECORD = "record."  # begins the name of a column that is a field of the record
 SPOKEN = "text"  # the column with what is said
+REASON = ".reason"  # ends the name of a column that tells why another is null
 
 
 class StoredPool:
@@ -116,7 +117,10 @@ class StoredPool:
         return next(found, None)
 
     def _column_in(self, feature: str, name: str) -> str | None:
+        """Name the column of a feature's parts that has what is asked for; None where it has not."""
         columns = self._columns[feature]
+        if name.endswith(REASON):
+            return self._column_in(feature, name.removesuffix(REASON)) and "reason"
         if name == feature:
             stem = name.rstrip("0123456789").rstrip("_")
             return stem if stem in columns else None

@@ -4,8 +4,7 @@ Facts = list[tuple[str, str]]
 
 CARD = """---
 configs:
-- config_name: default
-  data_files: {data_files}
+{configs}
 tags: [gristmill, {tag}]
 ---
 # {title}
@@ -20,10 +19,12 @@ tags: [gristmill, {tag}]
 """
 
 
-def card(tag: str, title: str, what: str, facts: Facts, columns: str, data_files: str) -> str:
-    """Write an artifact's README.md: a dataset card with YAML front matter."""
+def card(tag: str, title: str, what: str, facts: Facts, columns: str, data_files: str | dict[str, str]) -> str:
+    """Write an artifact's README.md: a dataset card with YAML front matter. Several data sets in it have names."""
+    named = data_files if isinstance(data_files, dict) else {"default": data_files}
+    configs = "\n".join(f"- config_name: {name}\n  data_files: {files}" for name, files in named.items())
     lines = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    return CARD.format(tag=tag, title=title, what=what, facts=lines, columns=columns, data_files=data_files)
+    return CARD.format(configs=configs, tag=tag, title=title, what=what, facts=lines, columns=columns)
 
 
 def show(title: str | None, facts: Facts) -> None:

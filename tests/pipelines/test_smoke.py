@@ -41,6 +41,35 @@ def test_the_smoke_twins_of_selective_pretraining_run_one_after_the_other(tmp_pa
     assert (tmp_path / "dynamics" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("ray_session")
+def test_the_smoke_twins_of_selection_run(tmp_path):
+    write_documents(tmp_path / "docstrings.jsonl")
+    texts = [document["text"] for document, _ in zip(docstrings(), range(300), strict=False)]
+    model = make_tiny_model(tmp_path / "model", text=texts, vocabulary=1000, context_tokens=2048)
+    documents = f"input.path={tmp_path / 'docstrings.jsonl'}"
+    small = ["input.limit=60", "budget.rows=10", "report.sample=5"]
+    short = {
+        "select": [documents, *small, f"scorer.path={model}"],
+        "compare": [
+            documents,
+            *small,
+            f"evaluation.path={tmp_path / 'docstrings.jsonl'}",
+            f"student.tokenizer={model}",
+            "random_seeds=2",
+            "student.steps=2",
+            "student.workers.cpus=1",
+        ],
+    }
+    for name, words in short.items():
+        entry = PIPELINES[name]
+        job = compose(entry.job_class(), str(CONFIGS / name / "smoke.yaml"), words)
+        _moved(job, tmp_path)
+        place = run_pipeline(entry.pipeline_class()(job), say=lambda line: None)
+        assert verify(place).whole
+        assert (tmp_path / Path(place.url).name / "report.html").stat().st_size > 10_000
+
+
 def _moved(job, folder: Path) -> None:
     """Point what a config says of runs/smoke to another folder."""
 
@@ -48,6 +77,8 @@ def _moved(job, folder: Path) -> None:
         return path and path.replace("runs/smoke", str(folder))
 
     job.output.path = moved(job.output.path)
+    if hasattr(job, "features"):
+        job.features.path = moved(job.features.path)
     for name in ("path", "scores", "validation"):
         if hasattr(data := getattr(job, "data", None), name):
             setattr(data, name, moved(getattr(data, name)))
