@@ -111,7 +111,8 @@ def _from_columns(record: dict, config: ExampleConfig) -> Example:
 def _from_turns(turns: object, column: str) -> Example:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise NoExample("bad_turns", f"{column} is no list of turns")
-    read = [_turn(turn, column) for turn in turns]
+    # A system turn that says nothing is none: a template's own opening stands then.
+    read = [turn for turn in (_turn(each, column) for each in turns) if turn.role != "system" or turn.content.strip()]
     while read and read[-1].role != "assistant":
         read.pop()  # what nobody answered
     if not any(turn.role == "assistant" and turn.content.strip() for turn in read[-1:]):

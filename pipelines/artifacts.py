@@ -46,16 +46,22 @@ def shard_key(shard: Part) -> str:
 
 def load_table(place: Place, part: Part) -> pa.Table:
     """Read a part whole, parquet or Arrow's own file. Raises StorageFailure where its bytes are not those that were written."""
+    data = load(place, part)
+    if part.name.endswith(".arrow"):
+        return pa.ipc.open_file(pa.py_buffer(data)).read_all()
+    # Without Arrow's own threads: what is still among them when Python ends makes it abort now and then.
+    return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+
+
+def load(place: Place, part: Part) -> bytes:
+    """Read the bytes of a part. Raises StorageFailure where they are not those that were written."""
     try:
         data = place.read(part.name)
     except FileNotFoundError:
         raise _harmed(place, part, "is gone") from None
     if blake2b(data, digest_size=16).hexdigest() != part.checksum:
         raise _harmed(place, part, "is not what was written (its checksum differs)")
-    if part.name.endswith(".arrow"):
-        return pa.ipc.open_file(pa.py_buffer(data)).read_all()
-    # Without Arrow's own threads: what is still among them when Python ends makes it abort now and then.
-    return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+    return data
 
 
 def _harmed(place: Place, part: Part, what: str) -> StorageFailure:

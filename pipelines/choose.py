@@ -20,11 +20,11 @@ from operators.selectors.base import Budget, BudgetConfig, Choice
 from operators.selectors.ranking import GumbelConfig
 from operators.settings import setting
 from operators.storage.filesystem import Place, StorageConfig
-from pipelines.artifacts import finished, load_table, parts_in_order
+from pipelines.artifacts import finished, load, load_table, parts_in_order
 from pipelines.chosen import chosen_rows
 from pipelines.config import identity
-from pipelines.counts import Counts
-from pipelines.ledger import Ledger, publish_part, table_name
+from pipelines.counts import Counts, add_counts
+from pipelines.ledger import Ledger, publish_file, publish_part, table_name
 from pipelines.measure import FeatureArtifact
 from pipelines.order import WHOLE, Spans
 from pipelines.pipeline import Output, Pipeline, described, digest, output_place
@@ -38,7 +38,7 @@ from pipelines.telling import card, show, words_of
 CHOICE = "choice:0-1"  # the one unit of work
 TOLD = "choice.json"  # what the selector told: who could not be chosen, and its notes
 POSITIONS = ("labelled", "positions")  # what is given under these names are positions in the whole pool
-EQUAL_CONTENT = "equal_content"  # why a row is not eligible with `distinct`
+EQUAL_CONTENT, UNCOUNTED = "equal_content", "no_tokens"  # why no selector may choose a row
 COLUMNS = (
     "`pick` counts the rows in the order in which they were chosen, `score` is the selector's own; `messages` or `text` are for "
     "training, `record` is the row as it was read."
@@ -150,36 +150,44 @@ def choose(job: ChooseJob, selector: Named, seen: Seen, given: Given, ledger: Le
     with report.explaining(), tempfile.TemporaryDirectory(prefix="gristmill-choose-") as folder:
         if not ledger.current():
             raise ledger.lost()
-        kept = earliest(seen.pool) if job.distinct else None
+        everything = seen.stored(job.examples, Path(folder, "everything"))
+        kept, left_out = eligible(everything, job)
         pool = seen.stored(job.examples, Path(folder, "pool"), kept)
-        tokens_N = whole(pool, "tokens").fill_null(0).to_numpy() if job.budget.tokens is not None else None
+        tokens_N = whole(pool, "tokens").to_numpy() if job.budget.tokens is not None else None
         try:
             choice = build(selector, given.values(job, pool, Path(folder)))(pool, Budget(job.budget, tokens_N))
         except BadRequest as error:
             raise BadRequest(f"{selector.label}: {error}") from error
         reads = [*given.reads(selector), *(["tokens"] if tokens_N is not None else [])]
         beside = _beside(pool, choice, reads)
-        told = {
-            "excluded": choice.excluded,
-            "notes": choice.notes,
-            "eligible": pool.rows - sum(choice.excluded.values()),
-        }
-        if kept is not None:
-            told["excluded"] = told["excluded"] | {EQUAL_CONTENT: seen.pool.rows - pool.rows}
+        excluded = add_counts(left_out, choice.excluded)
+        told = {"excluded": excluded, "notes": choice.notes, "eligible": seen.pool.rows - sum(excluded.values())}
         positions = pool.positions(choice.positions)
         parts = [
             publish_part(ledger, table_name(ledger, "data", "parquet"), rows)
             for rows in chosen_rows(seen.pool, job.examples, positions, beside, Path(folder))
         ]
-        ledger.place.publish(TOLD, json.dumps(told, indent=1).encode())
-        counts = {"kept": {"chosen": len(positions)}, "excluded": told["excluded"]}
+        parts.append(publish_file(ledger, TOLD, json.dumps(told, indent=1).encode()))
+        counts = {"kept": {"chosen": len(positions)}, "excluded": excluded}
         ledger.commit("choice-0", Commit(parts, {CHOICE: [WHOLE]}, counts))
 
 
-def earliest(pool: PoolArtifact) -> np.ndarray:
-    """Give the positions of the rows whose content no row before them has: int64, sorted."""
-    contents = np.concatenate([pool.load(part)["content"].to_numpy() for part in pool.parts])
-    return np.sort(np.unique(contents, return_index=True)[1])
+def eligible(pool: StoredPool, job: ChooseJob) -> tuple[np.ndarray | None, dict[str, int]]:
+    """Give the positions of the rows that any selector may choose (int64, sorted; None: all), and count the others by reason.
+
+    With `distinct` these are the earliest of equal content; where tokens are the budget, those whose tokens are known.
+    """
+    may_N, left_out = np.ones(pool.rows, dtype=bool), {}
+    if job.budget.tokens is not None:
+        may_N = whole(pool, "tokens").is_valid().to_numpy(zero_copy_only=False)
+        left_out[UNCOUNTED] = int(np.count_nonzero(~may_N))
+    kept = np.flatnonzero(may_N)
+    if job.distinct:
+        contents = whole(pool, "content").to_numpy()[kept]
+        first = np.sort(np.unique(contents, return_index=True)[1])
+        left_out[EQUAL_CONTENT] = len(kept) - len(first)
+        kept = kept[first]
+    return (kept if left_out else None), {reason: rows for reason, rows in left_out.items() if rows}
 
 
 def _beside(pool: StoredPool, choice: Choice, reads: Sequence[str]) -> dict[str, pa.Array]:
@@ -235,7 +243,8 @@ class ChoiceArtifact:
 def open_choice(place: Place) -> ChoiceArtifact:
     """Open a choice. Raises BadRequest where it is not finished."""
     place, records = finished(place.url, place.storage, "choice", "choose")
-    return ChoiceArtifact(place, parts_in_order(place, records), json.loads(place.read(TOLD)))
+    (told,) = (part for commit in records.commits(place) for part in commit.parts if part.name == TOLD)
+    return ChoiceArtifact(place, parts_in_order(place, records), json.loads(load(place, told)))
 
 
 def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from operators.examples import ExampleConfig, example_of
 from pipelines.pool import PoolArtifact
 
-PICKS_PER_PART = 2**16
+PICKS_PER_PART = 2**14
 CHAT = pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())]))
 
 

@@ -35,6 +35,8 @@ def guarded(command: Callable[[], None]) -> None:
     except tuple(CODES) as error:
         print(f"gristmill: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in CODES.items() if isinstance(error, kind)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # as which typer hands on Ctrl-C
+            raise
         print("gristmill: stopped. If a run was under way, the same command resumes it.", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -1,6 +1,7 @@
 """The files of an input, and whether they can be read: the first thing that every pipeline over documents checks."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from operators.errors import BadRequest
@@ -9,12 +10,16 @@ from operators.storage.filesystem import Place, StorageConfig, local_path
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input
 from pipelines.opening import CARD
+from pipelines.pipeline import DIGESTED
 from pipelines.records import FOLDERS, TABLE, data_parts, files_of_parts
 
 
-def input_files(input: InputConfig, storage: StorageConfig, place: Place) -> list[InputFile]:
-    """List the files of an input, without those of the artifact that is to be made. Raises BadRequest where none can be read."""
-    files = _committed(_outside(place, list_input(input, storage)), storage)
+def input_files(input: InputConfig, storage: StorageConfig, place: Place, shared: str | None = None) -> list[InputFile]:
+    """List the files of an input, without those of the artifact that is to be made, and of artifacts in the folder `shared`.
+
+    Raises BadRequest where none can be read.
+    """
+    files = _committed(_outside(place, shared, list_input(input, storage)), storage)
     check_input(files, input, storage)
     return files
 
@@ -28,10 +33,12 @@ def bytes_of(splits: Iterable[Split]) -> int:
     return sum(split.end - split.begin for split in splits)
 
 
-def _outside(place: Place, files: list[InputFile]) -> list[InputFile]:
-    """Leave out the artifact's own files: a run must not read its own rows."""
+def _outside(place: Place, shared: str | None, files: list[InputFile]) -> list[InputFile]:
+    """Leave out what runs made of the input: a run must not read its own rows."""
     own = tuple(f"{_real(place.url)}/{name}" for name in (*(f"{folder}/" for folder in FOLDERS), CARD))
-    outside = [file for file in files if not _real(file.url).startswith(own)]
+    made = re.compile(f"{re.escape(_real(shared))}/{DIGESTED}/") if shared else None
+    urls = {file.url: _real(file.url) for file in files}
+    outside = [file for file in files if not (urls[file.url].startswith(own) or (made and made.match(urls[file.url])))]
     if not outside:
         raise BadRequest(f"all files of input.path belong to output.path={place.url}. Give another output.path.")
     return outside

@@ -30,6 +30,10 @@ LOOK_S = 0.5
 PATIENCE_S = 15.0  # at the end of a run, for the last beat to come through
 
 
+class Busy(BadRequest):
+    """Another run is at work on the artifact."""
+
+
 def myself() -> Owner:
     """Describe this process as the owner of an epoch to be."""
     process = psutil.Process()
@@ -136,8 +140,8 @@ def _beat(place: Place, number: int) -> dict:
         return {}
 
 
-def _busy(place: Place, owner: Owner) -> BadRequest:
-    return BadRequest(
+def _busy(place: Place, owner: Owner) -> Busy:
+    return Busy(
         f"another run is at work on {place.url}: process {owner.pid} on {owner.host}. Wait for its end, stop it, or give "
         "another output.path."
     )

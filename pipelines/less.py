@@ -23,6 +23,7 @@ from operators.measure.gradients import GradientsConfig
 from operators.pack import PackConfig
 from operators.prompting import PromptingConfig
 from operators.selectors.base import BudgetConfig
+from operators.selectors.less import Less
 from operators.selectors.random import RandomConfig
 from operators.storage.base import InputConfig
 from operators.storage.filesystem import StorageConfig
@@ -46,7 +47,8 @@ WARMUP_STEPS = 0.03  # of all steps, in which the learning rate rises, where the
 
 @dataclass(frozen=True)
 class LessStages:
-    """What has to be run for a pool and its target, in `folder`. Raises BadRequest where the scorer cannot be trained.
+    """What has to be run for a pool and its target, in `folder`. Raises BadRequest where the scorer cannot be trained, or
+    the variant has no weights for so many epochs.
 
     Each pipeline of `needs` is to be run before the next is asked for; then `seen`, `target_seen` and `weights` are there.
     Without a target (as_released) it is a sample of the pool.
@@ -64,6 +66,7 @@ class LessStages:
     copies: int | None = None
 
     def needs(self) -> Iterator[Pipeline]:
+        Less(self.block, weights=[1.0] * self.epochs)  # what cannot be chosen by is refused before anything is spent
         yield self._warmup_rows
         yield self._packed
         yield self._warmup

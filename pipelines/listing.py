@@ -27,7 +27,13 @@ def listing() -> str:
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
     pipelines = {name: entry.summary for name, entry in PIPELINES.items() if not entry.internal}
     selectors = {name: entry.summary for name, entry in SELECTORS.items()}
-    groups = {"pipelines": pipelines, "engines": ENGINES, "prompts (styles)": prompts, "losses": LOSSES, "selectors": selectors}
+    groups = {
+        "pipelines": pipelines,
+        "engines": ENGINES,
+        "prompts (styles)": prompts,
+        "losses": LOSSES,
+        "selectors": selectors,
+    }
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())
 
 

@@ -23,6 +23,8 @@ from pipelines.ledger import Ledger
 from pipelines.progress import Report
 from pipelines.records import State
 
+DIGESTED = r"[^/]+-[0-9a-f]{16}(-[^/]+)?"  # the name of an artifact that has the digest of its run in it
+
 
 @dataclass
 class Output:

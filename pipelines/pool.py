@@ -48,16 +48,20 @@ class PoolJob:
 
 
 class ReadPool(Pipeline):
-    """Raises BadRequest for what cannot work. Without output.path the artifact stands in `folder`, named by what decides it."""
+    """Raises BadRequest for what cannot work. Without output.path the artifact stands in `folder`, named by what decides it.
 
-    def __init__(self, job: PoolJob, folder: str | None = None):
+    `rows` is where rows of the pool will be chosen to, which are no input.
+    """
+
+    def __init__(self, job: PoolJob, folder: str | None = None, rows: Place | None = None):
         self.job, self.cluster = job, job.cluster
         if job.input.text_column is not None:
             raise BadRequest(
                 f"input.text_column={job.input.text_column}, and whole records are read here. Leave it null, and name the column "
                 "with the text by examples.plain_column."
             )
-        files = input_files(job.input, job.storage, Place(job.output.path or folder or ".", job.storage))
+        own = rows or Place(job.output.path or folder or ".", job.storage)
+        files = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
         self.splits = split_input(files, job.input)
         keys = [*(split.key for split in self.splits), UNIQUE]
         self.run = described("pool", job, {}, versions(files), keys, all_at_once=True)
@@ -148,7 +152,7 @@ def open_pool(path: str | None, storage: StorageConfig, setting: str) -> PoolArt
     parts = parts_in_order(place, records)
     rejected = records.now().counts.get("rejected", {}).get("document", {})
     if not parts:
-        raise BadRequest(f"{setting}: no row of the input is an example. {words_of(rejected)}.")
+        raise BadRequest(f"{setting}: no row of the input is an example. Rejected: {words_of(rejected)}.")
     return PoolArtifact(place, parts, contents_key(parts), rejected)
 
 

@@ -25,6 +25,7 @@ class Scoreboard(Notes):
         self.counts: Counts = {}
         self.engines: dict[str, dict] = {}
         self.failure: str | None = None
+        self.asked_wrongly = False
         self.latest: dict = {}
         self.noticed: str | None = None
 
@@ -42,12 +43,16 @@ class Scoreboard(Notes):
                 state["in_flight"] = 0  # in an earlier life of the actor
         return super().engine_starts(actor)
 
-    def fail(self, message: str) -> None:
-        """Take down why the run cannot go on; the first to say so is right."""
-        self.failure = self.failure or message
+    def fail(self, message: str, asked_wrongly: bool = False) -> None:
+        """Take down why the run cannot go on, and whether that is a bad request; the first to say so is right."""
+        if self.failure is None:
+            self.failure, self.asked_wrongly = message, asked_wrongly
 
     def why(self) -> str | None:
         return self.failure
+
+    def is_bad_request(self) -> bool:
+        return self.asked_wrongly
 
     def notice(self, message: str) -> None:
         """Take down an error that the run may outlive."""
@@ -129,11 +134,11 @@ class Report:
     def latest(self, state: dict) -> None:
         self.board.tell.remote(state)
 
-    def failed(self, message: str) -> None:
+    def failed(self, message: str, asked_wrongly: bool = False) -> None:
         """Take down why the run cannot go on, and wait until that is noted."""
         import ray
 
-        ray.get(self.board.fail.remote(message))
+        ray.get(self.board.fail.remote(message, asked_wrongly))
 
     def noticed(self, message: str) -> None:
         import ray
@@ -156,7 +161,7 @@ class Report:
         try:
             yield
         except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
-            self.failed(str(error))
+            self.failed(str(error), isinstance(error, BadRequest))
             raise
 
 

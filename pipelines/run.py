@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 
@@ -12,8 +12,8 @@ from operators.errors import BadRequest
 from operators.storage.filesystem import Place
 from pipelines.amend import failures
 from pipelines.exits import Interrupted, RunFailed
-from pipelines.lease import Keeper, myself, require_free, swept
-from pipelines.ledger import claim, folded, next_ledger, tidy
+from pipelines.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
+from pipelines.ledger import Lost, claim, folded, next_ledger, tidy
 from pipelines.opening import CARD, Otherwise, find
 from pipelines.pipeline import Pipeline
 from pipelines.progress import Report, Watch, start_board
@@ -48,9 +48,8 @@ def run_pipeline(
     state = records.now() if records else State()
     left = pipeline.left(state) or (retry_failed and failures(state.counts))
     if left or not (records and swept(place, records)):
-        if left:
-            _run_needed(pipeline, say)
-        state = _go_on(pipeline, place, records, retry_failed, say)
+        with _needed(pipeline, say) if left else nullcontext():
+            state = _go_on(pipeline, place, records, retry_failed, say)
     else:
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(pipeline, place, state, anew=False)
@@ -63,14 +62,30 @@ def run_pipeline(
     return place
 
 
-def _run_needed(pipeline: Pipeline, say) -> None:
-    """Run what a pipeline needs, on one Ray."""
+@contextmanager
+def _needed(pipeline: Pipeline, say) -> Iterator[None]:
+    """Run what a pipeline needs, and hold the Ray on which that was done."""
     needed = iter(pipeline.needs())
     first = next(needed, None)
     with session(pipeline.cluster, pipeline.quiet) if first else nullcontext():
         for one in chain([first] if first else (), needed):
             say(f"needed first: {one.place.url}")
-            run_pipeline(one, say=lambda line: None, tell=False)
+            _run_or_wait(one, say)
+        yield
+
+
+def _run_or_wait(pipeline: Pipeline, say) -> None:
+    """Run what several runs may need at once; where another one is at work on it, wait for its end and see what is left."""
+    told = False
+    while True:
+        try:
+            run_pipeline(pipeline, say=lambda line: None, tell=False)
+            return
+        except (Busy, Lost):
+            if not told:
+                say(f"waiting: another run is at work on {pipeline.place.url}")
+            told = True
+            time.sleep(LOOK_S)
 
 
 def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say) -> State:
@@ -106,7 +121,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
         board = start_board()
         board.add.remote(pipeline.of_all(work))
         showing = Watch(lambda: ray.get(board.read.remote()), pipeline.pace())
-        with showing, _failures_explained(lambda: ray.get(board.why.remote())):
+        with showing, _failures_explained(board):
             pipeline.stream(work, ledger, Report(board))
         for line in pipeline.afterwards(ray.get(board.read.remote())):
             say(line)
@@ -137,11 +152,13 @@ def _resumable(place: str) -> Iterator[None]:
 
 
 @contextmanager
-def _failures_explained(why: Callable[[], str | None]) -> Iterator[None]:
-    """Turn what Ray raises into RunFailed, with the message that a worker left for the user where there is one."""
-    from ray.exceptions import RayError
+def _failures_explained(board) -> Iterator[None]:
+    """Turn what Ray raises into RunFailed, with the message that a worker left for the user; into BadRequest where it is one."""
+    import ray
 
     try:
         yield
-    except RayError as error:
-        raise RunFailed(why() or f"{error}\nThe same command resumes.") from error
+    except ray.exceptions.RayError as error:
+        why, asked_wrongly = ray.get([board.why.remote(), board.is_bad_request.remote()])
+        kind = BadRequest if asked_wrongly else RunFailed
+        raise kind(why or f"{error}\nThe same command resumes.") from error

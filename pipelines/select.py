@@ -42,8 +42,7 @@ class Select(Pipeline):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path, job.storage, "runs/choice")
         self.selectors = selectors_of(job)
-        folder = job.features.path or f"{self.place.url.rpartition('/')[0]}/features"
-        self.stages = Stages(job, self.selectors, folder)
+        self.stages = Stages(job, self.selectors, features_folder(job, self.place), self.place)
         if any(one.name == "diverse_evol" for one in self.selectors):
             require_student(job.student, job.storage)
         self.place.check_writable()
@@ -55,13 +54,20 @@ class Select(Pipeline):
         splits = [split_of(one.label) for one in self.selectors]
         self.run = described("select", job, contents, self.stages.pool.run["input"], splits)
         self.choices: dict[str, Place] = {}
+        self.shared = 0  # rows of the target that are in the pool too
 
     def needs(self) -> Iterator[Pipeline]:
         """Read the pool and the target, measure what the selectors read, and let them choose one after the other."""
         yield from self.stages.pools()
+        self._require_enough()
         for selector in self.selectors:
             choosing = yield from self.stages.choosing(selector)
             self.choices[selector.label] = choosing.place
+
+    def _require_enough(self) -> None:
+        """Raise BadRequest where the pool has fewer rows than the budget, before anything is measured."""
+        if self.job.budget.tokens is None:
+            Budget(self.job.budget).rows(self.stages.opened_pool().rows)
 
     def left(self, state: State) -> list[str]:
         splits = [split_of(one.label) for one in self.selectors]
@@ -78,13 +84,12 @@ class Select(Pipeline):
 
         task = ray.remote(report_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
         choices = [(one, open_choice(self.choices[one.label])) for one in self.selectors]
-        ray.get(task.remote(self.job, choices, self.stages.shown(), self.stages.opened_target(), ledger, report))
+        work = (self.job, choices, self.stages.shown(), self.stages.opened_target(), work, ledger, report)
+        self.shared = ray.get(task.remote(*work))
 
     def afterwards(self, counts: Counts) -> list[str]:
-        shared = counts.get("shared", 0)
-        return [
-            f"note: {shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
-        ] * bool(shared)
+        told = f"note: {self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
+        return [told] if self.shared else []
 
     @staticmethod
     def card(run: dict, counts: Counts, title: str) -> str:
@@ -95,6 +100,17 @@ class Select(Pipeline):
     @staticmethod
     def show(run: dict, counts: Counts, title: str | None) -> None:
         show(title, facts(run, counts))
+
+
+def features_folder(job: SelectJob, output: Place) -> str:
+    """Give the folder that runs share. Raises BadRequest where none is named and the output is a whole bucket."""
+    beside = output.url.rpartition("/")[0]
+    if job.features.path is None and beside.endswith(":/"):
+        raise BadRequest(
+            f"output.path={output.url} is a whole bucket, and features stand beside the output. Give a folder of the bucket, or "
+            "features.path."
+        )
+    return job.features.path or f"{beside}/features"
 
 
 def selectors_of(job: SelectJob) -> list[Named]:

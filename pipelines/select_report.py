@@ -24,6 +24,7 @@ from pipelines.stored_pool import whole
 
 PAGE, MEASURES = "report.html", "report.json"
 SHOWN = ("prompt_tokens", "answer_tokens")  # columns that are shown where they were measured
+EMBEDDED = 4096  # characters of a row that are embedded for the page: it is no measure, and one book would take hours
 
 
 def report_choices(
@@ -31,10 +32,14 @@ def report_choices(
     choices: list[tuple[Named, ChoiceArtifact]],
     seen: Seen,
     target: PoolArtifact | None,
+    work: list[str],
     ledger: Ledger,
     report: Report,
-) -> None:
-    """Publish a page that compares choices from a pool; then copy and commit each of them."""
+) -> int:
+    """Publish a page that compares choices from a pool; then copy and commit those that are left to do.
+
+    Gives the number of rows of the target that are in the pool too.
+    """
     with report.explaining(), tempfile.TemporaryDirectory(prefix="gristmill-report-") as folder:
         if not ledger.current():
             raise ledger.lost()
@@ -42,18 +47,18 @@ def report_choices(
         counts_N = {name: whole(pool, name) for name in SHOWN if pool.has(name)}
         chosen = [_chosen(one, choice, counts_N, job) for one, choice in choices]
         facts = {"rows of the target that are in the pool too": shared(seen.pool, target)} if target else {}
-        report.add({"shared": sum(facts.values())})
         tables, title = pool.columns("id", "text", *counts_N), ledger.place.url.rpartition("/")[2]
         made = compared(title, pool.rows, tables, chosen, job.report, Encoder(job), facts)
         ledger.place.publish(PAGE, page(made).encode())
         ledger.place.publish(MEASURES, json.dumps(made.data(), indent=1).encode())
-        for one, choice in choices:
+        for one, choice in ((one, choice) for one, choice in choices if split_of(one.label) in work):
             parts = [
                 publish_part(ledger, table_name(ledger, f"data/{one.label}", "parquet"), table)
                 for table in choice.tables()
             ]
             counts = {"kept": {one.label: choice.rows}}
             ledger.commit(f"{one.label}-0", Commit(parts, {split_of(one.label): [WHOLE]}, counts))
+        return sum(facts.values())
 
 
 def split_of(label: str) -> str:
@@ -76,7 +81,7 @@ class Encoder:
     def __call__(self, texts: list[str]) -> np.ndarray:
         config = self.config
         self.encoder = self.encoder or SentenceEncoder(config.model, config.batch_size, config.device, "sentence.model")
-        return self.encoder.embed(texts)
+        return self.encoder.embed([text[:EMBEDDED] for text in texts])
 
 
 def _chosen(selector: Named, choice: ChoiceArtifact, counts_N: dict[str, pa.Array], job: SelectJob) -> Chosen:

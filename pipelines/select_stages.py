@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from operators.errors import BadRequest
+from operators.storage.filesystem import Place
 from pipelines.choose import ChooseJob, ChooseRows, Given, Seen
 from pipelines.diverse_evol import Rounds
 from pipelines.features import Features
@@ -21,19 +22,19 @@ Staged = Generator[Pipeline, None, T]  # yields what is to be run, and returns w
 
 
 class Stages:
-    """The stages of a job, whose artifacts stand in `folder`. Raises BadRequest where a setting is missing.
+    """The stages of a job, whose artifacts stand in `folder` and its rows at `output`. Raises BadRequest for missing settings.
 
     `pools` come first; then `choosing` gives the stages of one selector after the other, each made when those before it are
     there.
     """
 
-    def __init__(self, job: SelectJob, selectors: list[Named], folder: str):
-        self.job, self.folder = job, folder
+    def __init__(self, job: SelectJob, selectors: list[Named], folder: str, output: Place):
+        self.job, self.folder, self.output = job, folder, output
         reads = {one.label: self._reads(one) for one in selectors}
         self.features = Features(job, (column for columns in reads.values() for column in columns))
         planned = [feature for columns in reads.values() for feature in self.features.of(columns).values()]
         self.deciding = [feature.deciding for feature in planned]
-        self.pool = ReadPool(job.pool(job.input), folder)
+        self.pool = ReadPool(job.pool(job.input), folder, output)
         self.target = self._target(selectors)
         self._measured_before: dict[str, FeatureArtifact] = {}
 
@@ -123,7 +124,7 @@ class Stages:
         asking = [one.name for one in selectors if needs_target(one)]
         if asking and self.job.target.path is None:
             raise BadRequest(f"{asking[0]} chooses rows like those of a target set, and target.path is not given.")
-        return ReadPool(self.job.pool(self.job.target), self.folder) if asking else None
+        return ReadPool(self.job.pool(self.job.target), self.folder, self.output) if asking else None
 
     def _choose_job(self, selector: Named) -> ChooseJob:
         job = self.job

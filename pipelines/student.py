@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 from cluster.session import ClusterConfig
+from operators.engines.context import model_facts
 from operators.errors import BadRequest
 from operators.examples import ExampleConfig
 from operators.pack import PackConfig
 from operators.settings import setting
 from operators.storage.base import InputConfig
 from operators.storage.filesystem import StorageConfig
+from operators.tokenizer import load_tokenizer
 from operators.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
-from pipelines.models import resolve_model
+from pipelines.models import local_model, resolve_model
 from pipelines.pack import PackDocuments, PackJob
+from pipelines.packed import open_packed
 from pipelines.pipeline import Output, Pipeline
 from pipelines.pretrain import Train
-from pipelines.training_job import ReferenceJob, TrainData, WorkersConfig
+from pipelines.training_job import CheckpointConfig, ReferenceJob, TrainData, WorkersConfig
 
 
 @dataclass
@@ -33,13 +36,24 @@ class StudentConfig(TrainingConfig):
 
 
 def require_student(config: StudentConfig, storage: StorageConfig) -> None:
-    """Raise BadRequest where something is missing that a student is trained by: a model, a tokenizer, how long."""
+    """Raise BadRequest where something is missing that a student is trained by: a model, a tokenizer, room, how long."""
     if config.model.path:
-        resolve_model(config.model.path, storage)
+        load_tokenizer(tokenizer_of(config, storage))
+        context = model_facts(local_model(resolve_model(config.model.path, storage)[0], storage)).context_tokens
+        if context is not None and context < config.window:
+            raise BadRequest(
+                f"student.window={config.window} and {config.model.path} reads {context} tokens at most. Give "
+                f"student.window={context}, or another model."
+            )
     elif not config.tokenizer:
         config.model.shape()
         raise BadRequest("student.tokenizer is not given: a student with random weights has none of its own.")
     config.total_steps(rows=1, window=config.window)
+
+
+def tokenizer_of(config: StudentConfig, storage: StorageConfig) -> str:
+    """Give the tokenizer that a student's rows are packed with; of an artifact's model that of its last checkpoint."""
+    return config.tokenizer or local_model(resolve_model(config.model.path, storage)[0], storage)
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Student:
     @property
     def packed(self) -> PackDocuments:
         """Pack the rows; their columns have the usual names."""
-        tokenizer = self.config.tokenizer or self.config.model.path
+        tokenizer = tokenizer_of(self.config, self.storage)
         pack = PackConfig(tokenizer=tokenizer, window=self.config.window, template=self.template)
         rows = InputConfig(path=list(self.rows), text_column=None)
         job = PackJob(
@@ -83,11 +97,14 @@ class Student:
 
     @property
     def training(self) -> Train:
-        """Train on the packed rows, which must be there."""
+        """Train on the packed rows, which must be there. Of all models only the last is saved."""
         settings = {field.name: getattr(self.config, field.name) for field in fields(TrainingConfig)}
+        data = TrainData(f"{self.folder}/packed")
+        rows = open_packed(data.path, self.storage, "student").rows
         job = ReferenceJob(
             **settings,
-            data=TrainData(f"{self.folder}/packed"),
+            data=data,
+            checkpoint=CheckpointConfig(model_every_steps=self.config.total_steps(rows, self.config.window)),
             workers=self.config.workers,
             output=Output(self.model),
             storage=self.storage,

@@ -6,7 +6,7 @@ Shapes: N vectors of E dimensions, P of them probes of the pool, K clusters.
 import math
 import zlib
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from icu4py.breakers import WordBreaker
@@ -37,7 +37,7 @@ def words_of(texts: Sequence[str], limit: int) -> list[list[str]]:
     for text in texts:
         if room <= 0:
             break
-        words.append([word for word in WordBreaker(text, "en") if not word.isspace()][:room])
+        words.append(list(islice((word for word in WordBreaker(text, "en") if not word.isspace()), room)))
         room -= len(words[-1])
     return words
 

@@ -56,12 +56,7 @@ class ReadAnswers:
             if found:
                 tokens_N2[number] = pair[0].prompt_tokens, pair[0].answer_tokens
         if self.released:
-            alive = [
-                (number, example) for number, example in zip(numbers, examples, strict=True) if tokens_N2[number].any()
-            ]
-            more, missing = released_contexts(
-                [example for _, example in alive], [number for number, _ in alive], self.prompting.tokenizer, self.limit
-            )
+            more, missing = released_contexts(examples, numbers, self.prompting.tokenizer, self.limit)
             contexts += more
             for number, reason in missing.items():
                 reasons[number] = reasons[number] or reason
@@ -71,7 +66,8 @@ class ReadAnswers:
         self, number: int, example: Example, whole: Tokens, direct: Tokens
     ) -> tuple[list[Context], str | None]:
         ids, targets = whole.ids, whole.answer
-        if self.ending and self.prompting.eos is not None and ids[-1] != self.prompting.eos:
+        room = self.context is None or len(ids) < self.context
+        if self.ending and room and self.prompting.eos is not None and ids[-1] != self.prompting.eos:
             ids, targets = np.append(ids, self.prompting.eos), np.append(targets, False)
         if self.context is not None and max(len(ids), len(direct.ids)) > self.context:
             return [], TOO_LONG

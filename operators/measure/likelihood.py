@@ -40,9 +40,10 @@ class Likelihood:
     Adds prompt_tokens, answer_tokens, tokens (int32, as the model reads them); answer_loss = s(A|Q) and direct_loss = s(A)
     (float32, means over the same answer tokens; direct_loss is null for plain text, whose answer_loss is over all its tokens);
     with `embeddings` also embedding and weighted_embedding (float32 lists of H: mean of the last hidden states after the final
-    norm over prompt, answer and EOS, and the mean with weights 1, 2, 3, ...); with `released` also released_cross_entropy,
-    released_answer_loss and released_direct_loss. Raises BadRequest for a model that cannot measure, and NotFinite, which names
-    the rows, where it gives no number. Sources: IFD, arXiv:2308.12032; DiverseEvol, arXiv:2311.08182; RDS+, arXiv:2503.01807.
+    norm over prompt, answer and EOS, where the model has a position for it, and the mean with weights 1, 2, 3, ...); with
+    `released` also released_cross_entropy, released_answer_loss and released_direct_loss. Raises BadRequest for a model that
+    cannot measure, and NotFinite, which names the rows, where it gives no number. Sources: IFD, arXiv:2308.12032; DiverseEvol,
+    arXiv:2311.08182; RDS+, arXiv:2503.01807.
     """
 
     def __init__(

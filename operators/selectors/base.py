@@ -7,7 +7,7 @@ Shapes: N rows of the pool, D dimensions.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -61,19 +61,21 @@ class Budget:
                 "budget.allow_short=true to take them all."
             )
 
-    def rows(self, eligible: int) -> int:
+    def rows(self, eligible: int, excluded: Mapping[str, int] | None = None) -> int:
         """Count the rows to choose among the eligible ones; for a budget of tokens all of them, of which `prefix` cuts.
 
-        Raises BadRequest where they are too few.
+        Raises BadRequest where they are too few; `excluded` counts the others by reason.
         """
         config = self.config
         if config.tokens is not None:
             return eligible
         wanted = math.floor(config.share * eligible) if config.share is not None else config.rows
         if wanted > eligible and not config.allow_short:
+            others = ", ".join(f"{reason} {count:,}" for reason, count in sorted((excluded or {}).items()))
             raise BadRequest(
-                f"the budget is {wanted:,} rows, and only {eligible:,} rows are eligible. Lower it, or set "
-                "budget.allow_short=true to take them all."
+                f"the budget is {wanted:,} rows, and only {eligible:,} rows are eligible"
+                f"{f' (could not be chosen: {others})' if others else ''}. Lower it, or set budget.allow_short=true to take "
+                "them all."
             )
         return min(wanted, eligible)
 

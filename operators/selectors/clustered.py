@@ -49,7 +49,7 @@ class Clustered:
     `scores` gives the score of each row of a pool, float64 (N), NaN where there is none; it is asked for unless `clustered.by` is
     nearest or random. The picks take turns: the best row of each cluster by cluster number, then the second best. The clusters
     are in the notes as a column to save (int32 (N), -1 for rows without an embedding). A budget of tokens takes the largest
-    number of rows of which the choice fits.
+    number of rows of which the choice fits (with quota=sqrt one near it: those quotas may fall where there are more rows).
     Source: "Rethinking Data Selection at Scale", arXiv:2410.09335.
     """
 

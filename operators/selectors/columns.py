@@ -14,6 +14,7 @@ from operators.selectors.base import Pool
 from operators.selectors.ranking import Scored
 
 VARIANTS = ("default", "as_released")
+REASON = ".reason"  # ends the name of the column that tells why another is null
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
@@ -21,9 +22,22 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     return pc.cast(column, pa.float64()).to_numpy()
 
 
+def with_reasons(*columns: str) -> tuple[str, ...]:
+    """Name columns, and beside them the columns that tell why they are null."""
+    return (*columns, *(f"{column}{REASON}" for column in columns))
+
+
+def reasons(part: pa.Table, *columns: str) -> list[str | None]:
+    """Tell why a row lacks one of some columns (B): the first reason that there is; None where there is none."""
+    return pc.coalesce(*(part[f"{column}{REASON}"] for column in columns)).to_pylist()
+
+
 def scored(pool: Pool, column: str, score: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Iterator[Scored]]:
     """Make a stream of the pool's rows for `ranked`: what `score` makes of the numbers of one column."""
-    return lambda: (Scored(part["id"].to_pylist(), score(numbers(part[column]))) for part in pool.columns("id", column))
+    return lambda: (
+        Scored(part["id"].to_pylist(), score(numbers(part[column])), reasons(part, column))
+        for part in pool.columns("id", *with_reasons(column))
+    )
 
 
 def check_variant(selector: str, variant: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from operators.selectors.base import Budget, Choice, Pool
-from operators.selectors.columns import check_variant, scored
+from operators.selectors.columns import check_variant, scored, with_reasons
 from operators.selectors.ranking import GumbelConfig, ranked
 from operators.settings import setting
 
@@ -28,7 +28,7 @@ class CrossEntropy:
 
     def __init__(self, config: CrossEntropyConfig, gumbel: GumbelConfig | None = None):
         self.column, self.gumbel = COLUMNS[config.variant], gumbel
-        self.reads = ("id", self.column)
+        self.reads = ("id", *with_reasons(self.column))
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
         return ranked(scored(pool, self.column, lambda loss_B: loss_B), budget, self.gumbel)

@@ -10,7 +10,7 @@ import numpy as np
 
 from operators.errors import BadRequest
 from operators.selectors.base import Budget, Choice, Pool
-from operators.selectors.columns import check_variant, numbers
+from operators.selectors.columns import check_variant, numbers, reasons, with_reasons
 from operators.selectors.ranking import GumbelConfig, Scored, ranked
 from operators.settings import setting
 
@@ -48,16 +48,17 @@ class Ifd:
 
     def __init__(self, config: IfdConfig, gumbel: GumbelConfig | None = None):
         self.form, self.gumbel = config.form, gumbel
-        self.reads = ("id", *COLUMNS[config.variant])
+        self.columns = COLUMNS[config.variant]
+        self.reads = ("id", *with_reasons(*self.columns))
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
         return ranked(lambda: self._scored(pool), budget, self.gumbel)
 
     def _scored(self, pool: Pool) -> Iterator[Scored]:
         for part in pool.columns(*self.reads):
-            answer_B, direct_B = (numbers(part[name]) for name in self.reads[1:])
+            answer_B, direct_B = (numbers(part[name]) for name in self.columns)
             ifd_B = difficulty(answer_B, direct_B, self.form)
-            reasons_B = np.full(len(ifd_B), None, dtype=object)
+            reasons_B = np.array(reasons(part, *self.columns), dtype=object)
             reasons_B[np.isnan(ifd_B) & ~np.isnan(answer_B) & ~np.isnan(direct_B)] = NO_DIRECT_LOSS
             reasons_B[ifd_B > 1] = ABOVE_ONE
             yield Scored(part["id"].to_pylist(), np.where(ifd_B > 1, np.nan, ifd_B), reasons_B.tolist())

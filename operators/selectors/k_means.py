@@ -25,7 +25,7 @@ def k_means(
     if not len(rows):
         return labels_N, np.empty((0, matrix_ND.shape[1]), np.float32)
     clusters = min(clusters, len(rows))
-    drawn = rows
+    drawn, scale = rows, _scale(matrix_ND, rows)
     if len(rows) > clusters * sample:
         drawn = np.sort(np.random.default_rng(seed).choice(rows, clusters * sample, replace=False))
     trained = faiss.Kmeans(
@@ -36,11 +36,18 @@ def k_means(
         min_points_per_centroid=1,
         max_points_per_centroid=max(sample, len(drawn)),
     )
-    trained.train(np.ascontiguousarray(matrix_ND[drawn], dtype=np.float32))
+    trained.train(matrix_ND[drawn].astype(np.float32) * scale)
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]
-        labels_N[part] = trained.index.search(np.ascontiguousarray(matrix_ND[part], dtype=np.float32), 1)[1][:, 0]
-    return labels_N, trained.centroids
+        labels_N[part] = trained.index.search(matrix_ND[part].astype(np.float32) * scale, 1)[1][:, 0]
+    return labels_N, trained.centroids / scale
+
+
+def _scale(matrix_ND: np.ndarray, rows: np.ndarray) -> np.float32:
+    """Find the power of two that brings the largest number to at most 1: clusters stay, and their squares fit into float32."""
+    parts = (matrix_ND[rows[start : start + ROWS]] for start in range(0, len(rows), ROWS))
+    largest = max(float(np.abs(part).max()) for part in parts)
+    return np.float32(2.0 ** min(-np.ceil(np.log2(largest)), 126)) if largest else np.float32(1)
 
 
 def squared_distances(matrix_ND: np.ndarray, labels_N: np.ndarray, centers_CD: np.ndarray) -> np.ndarray:

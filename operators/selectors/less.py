@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.selectors.base import Budget, Choice, Pool
-from operators.selectors.columns import check_variant
+from operators.selectors.columns import check_variant, reasons, with_reasons
 from operators.selectors.ranking import GumbelConfig, Scored, ranked
 from operators.settings import setting
 
@@ -55,7 +55,7 @@ class Less:
     ):
         self.config, self.gumbel, self.target = config, gumbel, target
         self.gradients = tuple(f"gradient_{checkpoint}" for checkpoint in range(len(weights or ())))
-        self.reads = ("id", *self.gradients)
+        self.reads = ("id", *with_reasons(*self.gradients))
         self.weights_C = self._weights(weights or ())
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
@@ -64,15 +64,16 @@ class Less:
                 "less has nothing to compare with: give a target set (target.path) and at least one epoch."
             )
         names, means_CSD = self._aims()
-        scores_N, best_N = np.full(pool.rows, np.nan), np.full(pool.rows, None, dtype=object)
+        scores_N, best_N, reasons_N = np.full(pool.rows, np.nan), *np.full((2, pool.rows), None, dtype=object)
         begin = 0
-        for table in pool.columns(*self.gradients):
+        for table in pool.columns(*with_reasons(*self.gradients)):
             influence_BS = self._influence(table, means_CSD)
             here = begin + np.flatnonzero(~np.isnan(influence_BS[:, 0]))
             scores_N[begin : begin + len(table)] = influence_BS.max(1)
             best_N[here] = np.array(list(names), dtype=object)[influence_BS[here - begin].argmax(1)]
+            reasons_N[begin : begin + len(table)] = reasons(table, *self.gradients)
             begin += len(table)
-        choice = ranked(lambda: _parts(pool, scores_N), budget, self.gumbel)
+        choice = ranked(lambda: _parts(pool, scores_N, reasons_N), budget, self.gumbel)
         choice.notes |= {"subtasks": names, "weights": self.weights_C.tolist(), "columns": {"subtask": best_N}}
         return choice
 
@@ -133,8 +134,9 @@ def vectors(column: pa.ChunkedArray) -> np.ndarray:
     return vectors_BD
 
 
-def _parts(pool: Pool, scores_N: np.ndarray) -> Iterator[Scored]:
+def _parts(pool: Pool, scores_N: np.ndarray, reasons_N: np.ndarray) -> Iterator[Scored]:
     begin = 0
     for table in pool.columns("id"):
-        yield Scored(table["id"].to_pylist(), scores_N[begin : begin + len(table)])
+        here = slice(begin, begin + len(table))
+        yield Scored(table["id"].to_pylist(), scores_N[here], reasons_N[here])
         begin += len(table)

@@ -9,7 +9,7 @@ import numpy as np
 
 from operators.errors import BadRequest
 from operators.selectors.base import Budget, Choice, Pool
-from operators.selectors.columns import numbers, scored
+from operators.selectors.columns import numbers, scored, with_reasons
 from operators.selectors.ranking import GumbelConfig, ranked
 from operators.settings import setting
 
@@ -33,7 +33,7 @@ class Perplexity:
     pool are held for that, 8 bytes each. Else it is the perplexity.
     """
 
-    reads = ("id", COLUMN)
+    reads = ("id", *with_reasons(COLUMN))
 
     def __init__(self, config: PerplexityConfig, gumbel: GumbelConfig | None = None):
         self.keep, self.gumbel = config.keep, gumbel

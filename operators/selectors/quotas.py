@@ -6,6 +6,7 @@ Shapes: C clusters.
 import numpy as np
 
 QUOTAS = ("equal", "sqrt")
+ROUNDING = 1e-9  # a share that square roots in float64 leave so little below a whole row is that row
 
 
 def quotas(sizes_C: np.ndarray, rows: int, rule: str) -> np.ndarray:
@@ -20,9 +21,9 @@ def quotas(sizes_C: np.ndarray, rows: int, rule: str) -> np.ndarray:
     while left:
         open_clusters = np.flatnonzero(quotas_C < sizes_C)
         weights = weights_C[open_clusters]
-        more = np.floor(left * weights / weights.sum() if left >= len(weights) else 0 * weights).astype(np.int64)
-        if not more.any():  # a rest, or shares of one row each that rounding left a little below
-            more[:left] = 1
+        more = np.floor(left * weights / weights.sum() + ROUNDING).astype(np.int64)
+        if left < len(weights):  # a rest
+            more = np.arange(len(weights)) < left
         more = np.minimum(more, sizes_C[open_clusters] - quotas_C[open_clusters])
         quotas_C[open_clusters] += more
         left -= int(more.sum())

@@ -86,7 +86,7 @@ def ranked(
         leaders.add(keys_B[eligible], np.flatnonzero(eligible) + position, scores_B[eligible])
         position += len(scores_B)
     positions, scores = leaders.settled()
-    positions = budget.prefix(positions[: budget.rows(position - excluded.total())])
+    positions = budget.prefix(positions[: budget.rows(position - excluded.total(), excluded)])
     notes = {"gumbel_tau": tau, "gumbel_seed": gumbel.seed} if tau else {}
     return Choice(positions, scores[: len(positions)], dict(excluded), notes)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.selectors.base import Budget, Choice, Pool
-from operators.selectors.columns import check_variant
+from operators.selectors.columns import check_variant, reasons, with_reasons
 from operators.selectors.ranking import GumbelConfig, Scored, ranked
 from operators.settings import setting
 
@@ -56,7 +56,7 @@ class SelectIt:
         self.config, self.gumbel = config, gumbel
         several = config.level == "model"
         self.columns = [f"{COLUMN}_{number}" for number in range(len(config.theta))] if several else [COLUMN]
-        self.reads = ("id", *self.columns)
+        self.reads = ("id", *with_reasons(*self.columns))
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
         return ranked(lambda: self._scored(pool), budget, self.gumbel)
@@ -65,7 +65,8 @@ class SelectIt:
         weights = np.array(self.config.theta if self.config.level == "model" else [1.0])
         for part in pool.columns(*self.reads):
             each = [self._of_model(part[name]) for name in self.columns]
-            yield Scored(part["id"].to_pylist(), np.tensordot(weights / weights.sum(), np.stack(each), 1))
+            scores_B = np.tensordot(weights / weights.sum(), np.stack(each), 1)
+            yield Scored(part["id"].to_pylist(), scores_B, reasons(part, *self.columns))
 
     def _of_model(self, logits: pa.ChunkedArray) -> np.ndarray:
         ratings_BP = token_ratings(_logits(logits), second_softmax=self.config.variant == "as_released")

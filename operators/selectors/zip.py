@@ -20,6 +20,7 @@ from operators.selectors.zip_compression import FORMS, List, Rows
 from operators.settings import setting
 
 MARK = 1e6  # the ratio that the official code gives to rows which have been in stage three
+READ = 512  # rows held at a time: k1 long ones may be more than memory holds
 
 
 @dataclass
@@ -100,7 +101,9 @@ class Zip:
             most = self.config.k3 if self._released else min(self.config.k3, wanted - len(positions))
             measured = _lowest(ratios_N, min(self.config.k1, left))
             if rounds:  # behind nothing the ratio is that of the row alone
-                ratios_N[measured] = gathered.ratios(rows.read(measured))
+                for start in range(0, len(measured), READ):
+                    part = measured[start : start + READ]
+                    ratios_N[part] = gathered.ratios(rows.read(part))
             finalists = measured[_lowest(ratios_N[measured], self.config.k2)]
             picked, picked_scores = _one_by_one(rows, finalists, new_list(), most, ratios_N.dtype)
             ratios_N[finalists if self._released else picked] = MARK if self._released else math.inf

@@ -56,6 +56,11 @@ def test_what_nobody_answered_is_left_out():
     assert [turn.role for turn in read(messages=more).turns] == ["system", "user", "assistant"]
 
 
+@pytest.mark.parametrize("nothing", ["", " \n", None])
+def test_a_system_turn_that_says_nothing_is_none(nothing):
+    assert read(messages=chat(("system", nothing), ("user", "Why?"), ("assistant", "So."))) == ASKED
+
+
 def test_tools_speak_and_their_calls_in_words_are_the_assistants():
     turns = chat(("human", "Why?"), ("function_call", "look()"), ("observation", "42"), ("gpt", "So."))
     assert [turn.role for turn in read(conversations=turns).turns] == ["user", "assistant", "tool", "assistant"]

@@ -4,6 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
+from operators.storage.filesystem import StorageConfig
+from operators.tokenizer import contents_digest, load_tokenizer
+from operators.training.config import ModelConfig
+from pipelines.student import StudentConfig, require_student, tokenizer_of
 from pipelines.verify import verify
 from tests.pipelines.instruction_rows import make_pool
 from tests.pipelines.selective import run
@@ -43,6 +47,7 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
         "zip-student-0",
     ]
     assert all(row["rows"] == 8 and row["tokens"] > 0 for row in rows)
+    assert len(list((folder / "comparison" / "students").glob("*/model/checkpoints/*"))) == len(rows)  # the last alone
     losses = [json.loads(row["metrics"])["answer_loss"] for row in rows]
     assert len(set(losses)) == len(losses)
     comparison = json.loads(place.read("comparison.json"))
@@ -52,6 +57,12 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
     assert "zip" in place.read("report.html").decode() and "| zip |" in place.read("comparison.md").decode()
     assert verify(place).whole
 
+    artifact = str(folder / "comparison/students/zip-student-0/model")  # a trained model may be the next students' base
+    base = StudentConfig(model=ModelConfig(path=artifact), window=256, steps=1)
+    require_student(base, StorageConfig())
+    used = load_tokenizer(tokenizer_of(base, StorageConfig()))
+    assert contents_digest(used) == contents_digest(load_tokenizer(str(folder / "model")))
+
 
 @pytest.mark.parametrize(
     ("more", "message"),
@@ -60,6 +71,7 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
         (["selectors=[zip]", "evaluation.path=null"], "evaluation.path is not given"),
         (["selectors=[zip]", "student.model.path=null"], "no model is given"),
         (["selectors=[zip]", "student.steps=null"], "nothing says how long to train"),
+        (["selectors=[zip]", "student.window=4096"], "student.window=4096 and .* reads 512 tokens at most"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_read(folder, more, message):

@@ -1,6 +1,7 @@
 import signal
 
 import pytest
+import typer
 
 from operators.errors import BadRequest, StorageFailure, StorageRefusal
 from pipelines.exits import Interrupted, RunFailed, guarded
@@ -28,4 +29,16 @@ def test_a_signal_at_any_moment_ends_in_words_and_code_130(name, capsys):
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+    assert ended.value.code == 130 and "the same command resumes it" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_told_in_words_through_the_command_line_too(capsys):
+    app = typer.Typer()
+
+    @app.command()
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(lambda: app(args=[]))
     assert ended.value.code == 130 and "the same command resumes it" in capsys.readouterr().err

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from cluster.session import ClusterConfig
+from operators.errors import BadRequest
 from operators.examples import ExampleConfig
 from operators.lora import MOMENTS_FILE, Moments
 from operators.measure.base import ModelConfig
+from operators.selectors import less
 from operators.selectors.base import Budget, BudgetConfig
 from operators.selectors.less import Less
 from operators.storage.base import InputConfig
@@ -119,7 +121,7 @@ def test_less_chooses_by_them(done, tmp_path):
         seen.stored(ExampleConfig(), tmp_path / name) for name, seen in (("p", of.seen), ("t", of.target_seen))
     )
     choice = Less(of.block, None, target, of.weights)(pool, Budget(BudgetConfig(share=1.0)))
-    assert len(choice.positions) == ROWS - 1 and choice.excluded == {"no_score": 1}
+    assert len(choice.positions) == ROWS - 1 and choice.excluded == {"too_long": 1}
     assert choice.notes["subtasks"] == {"a": 3, "b": 3}
     assert 3 in choice.positions[:15].tolist()  # it stands in the target too
 
@@ -133,7 +135,13 @@ def test_a_second_run_makes_nothing_anew_and_another_projection_trains_nothing(d
     assert made[:3] == folders[:3] and not set(made[3:]) & set(folders)
 
 
-def test_as_released_takes_a_sample_of_the_pool_for_its_target(here, pool, done):
+def test_epochs_that_as_released_has_no_weights_for_are_refused_before_the_warm_up(here, pool):
+    with pytest.raises(BadRequest, match=r"4 epochs.*has 2"):
+        next(stages(here, pool, None, variant="as_released").needs())
+
+
+def test_as_released_takes_a_sample_of_the_pool_for_its_target(here, pool, done, monkeypatch):
+    monkeypatch.setattr(less, "PAPER_RATES", less.PAPER_RATES[:2])
     of = stages(here, pool, None, variant="as_released")
     folders = run_all(of)
     assert folders[:3] == done[1][:3]

@@ -1,14 +1,22 @@
 import json
 import math
+from contextlib import ExitStack
 
 import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place, StorageConfig
+from pipelines.config import compose
 from pipelines.exits import RunFailed
-from pipelines.records import read_records
-from pipelines.verify import verify
+from pipelines.lease import Keeper, myself
+from pipelines.ledger import claim
+from pipelines.opening import Otherwise
+from pipelines.records import State, read_records
+from pipelines.select import Select
+from pipelines.select_job import SelectJob
+from pipelines.select_report import EMBEDDED, Encoder
+from pipelines.verify import mend, verify
 from tests.pipelines.instruction_rows import instruction_rows, make_pool, write_rows
 from tests.pipelines.selective import run
 
@@ -125,7 +133,7 @@ def test_distinct_keeps_the_earliest_of_equal_rows(folder):
     write_rows(folder / "equal.jsonl", rows + copies)
     place = select(folder, "equal", "selectors=random", "budget.share=1", "distinct=true", input="equal.jsonl")
     assert {row["id"] for row in chosen(place, "random")} == {row["id"] for row in rows}
-    with pytest.raises(RunFailed, match=r"random: .*only 6 rows are eligible"):
+    with pytest.raises(BadRequest, match=r"random: .*only 6 rows are eligible"):
         select(folder, "equal-9", "selectors=random", "budget.rows=9", "distinct=true", input="equal.jsonl")
 
 
@@ -168,9 +176,87 @@ def test_tokens_are_a_budget(folder):
         (["selectors=length", "budget.rows=1"], "lengths.tokenizer"),
         (["selectors=diverse_evol", "budget.rows=1"], "no model is given"),
         (["selectors=random", "budget.rows=1", "input.text_column=text"], "examples.plain_column"),
+        (["selectors=random", "budget.rows=1", "output.path=s3://corpus"], "a whole bucket"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_read(folder, words, message):
     with pytest.raises(BadRequest, match=message):
         select(folder, "refused", *words)
     assert not (folder / "refused").exists()
+
+
+def test_a_choice_that_is_taken_back_is_copied_again_and_the_others_are_not(folder):
+    words = ["selectors=[random,zip]", "budget.rows=5", *ZIP]
+    place = select(folder, "harmed", *words)
+    before = {label: chosen(place, label) for label in ("random", "zip")}
+    (part,) = place.names("data/zip")
+    place.publish(part, place.read(part)[:-9])
+    mend(place, verify(place), str)
+    select(folder, "harmed", *words)
+    assert verify(place).whole and {label: chosen(place, label) for label in before} == before
+
+
+def test_what_a_selector_told_is_a_part_of_its_choice(folder):
+    shared = [f"features.path={folder / 'told'}", "selectors=random", "budget.rows=5"]
+    select(folder, "told-1", *shared)
+    (name,) = artifacts(folder / "told", "choice-random")
+    place = Place(str(folder / "told" / name), StorageConfig())
+    place.publish("choice.json", b"{}")
+    assert list(verify(place).damaged) == ["choice.json"]
+    mend(place, verify(place), str)
+    select(folder, "told-2", *shared)
+    assert verify(place).whole
+
+
+def test_a_budget_beyond_the_pool_is_told_before_anything_is_measured(folder):
+    words = ["selectors=ifd", f"scorer.path={folder / 'model'}", f"features.path={folder / 'beyond-features'}"]
+    with pytest.raises(BadRequest, match="the budget is 61 rows, and only 60 rows are eligible"):
+        select(folder, "beyond", "budget.rows=61", *words)
+    assert not artifacts(folder / "beyond-features", "likelihood")
+
+
+def test_output_and_features_may_stand_among_the_input(folder):
+    among = folder / "among"
+    among.mkdir()
+    write_rows(among / "pool.jsonl", instruction_rows(20))
+    for rows in (3, 4):
+        words = ["selectors=random", f"budget.rows={rows}", f"output.path={among / 'out'}", "report.sample=4"]
+        place = run("select", f"input.path={among}", *words, otherwise=Otherwise.NEW)
+        assert len(chosen(place, "random")) == rows
+    assert len(artifacts(among / "features", "pool")) == 1
+
+
+def test_what_another_run_is_making_is_waited_for(folder):
+    words = [f"input.path={folder / 'pool.jsonl'}", "selectors=random", "budget.rows=3", "report.sample=4"]
+    words += [f"output.path={folder / 'waits'}", f"features.path={folder / 'waited-for'}"]
+    pool = Select(compose(SelectJob, None, words)).stages.pool
+    said, other = [], ExitStack()
+    other.enter_context(Keeper(claim(pool.place, None, State(), myself(), pool.run)))
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("waiting"):
+            other.close()
+
+    place = run("select", *words, say=say)
+    assert f"waiting: another run is at work on {pool.place.url}" in said
+    assert len(chosen(place, "random")) == 3
+
+
+def test_a_page_embeds_the_beginning_of_a_long_row(folder):
+    class Lengths:
+        def embed(self, texts: list[str]) -> list[int]:
+            return list(map(len, texts))
+
+    encoder = Encoder(SelectJob())
+    encoder.encoder = Lengths()
+    assert encoder(["short", "long " * EMBEDDED]) == [5, EMBEDDED]
+
+
+def test_rows_of_unknown_length_are_not_free_where_tokens_are_the_budget(folder):
+    long = {"id": "long", "instruction": "Say it all.", "output": "flour " * 900}
+    write_rows(folder / "long.jsonl", [*instruction_rows(10), long])
+    words = ["budget.tokens=2000", "budget.allow_short=true", f"lengths.tokenizer={folder / 'model'}"]
+    place = select(folder, "long", "selectors=random", "prompting.max_tokens=400", *words, input="long.jsonl")
+    rows = chosen(place, "random")
+    assert "long" not in {row["id"] for row in rows} and sum(row["tokens"] for row in rows) <= 2000

@@ -148,6 +148,18 @@ def test_a_row_beyond_the_models_positions_is_too_long(tmp_path):
     assert table["embedding"].is_null().to_pylist() == [False, True]
 
 
+def test_a_row_that_takes_all_of_the_models_positions_is_read_without_the_end(tmp_path, scorer):
+    _, plain = scorer
+    rows = pool(asked("short", "answer"))
+    [row] = measure(scorer[0], rows).to_pylist()
+    model = make_scorer(tmp_path, bos=bool(plain.first), context_tokens=row["tokens"])
+    [bare], [more] = (measure(model, rows, embeddings=each).to_pylist() for each in (False, True))
+    assert bare["reason"] is more["reason"] is None and more["tokens"] == row["tokens"]
+    assert more["answer_loss"] == pytest.approx(bare["answer_loss"], abs=2e-6)
+    ids, _ = plain.spans(BEFORE.format(question="short"), "answer")
+    np.testing.assert_allclose(more["embedding"], plain.states(ids).mean(axis=0), atol=1e-5)
+
+
 def test_an_answer_of_one_token_at_the_very_beginning_has_no_target(scorer):
     model, plain = scorer
     [row] = measure(model, pool("!")).to_pylist()

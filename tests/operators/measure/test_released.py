@@ -124,6 +124,14 @@ def test_rows_without_a_question_and_rows_over_the_limit_are_null(scorer):
     assert text["answer_loss"] is not None
 
 
+def test_an_answer_over_the_limit_is_cut_for_the_cross_entropy_alone(scorer):
+    long = "The mill stands by the river. " * 30
+    [row] = measured(scorer, asked(QUESTION, long))
+    expected = released_cross_entropy(scorer[1], released_prompt(("user", QUESTION)), long)
+    assert row["released_cross_entropy"] == pytest.approx(expected, abs=2e-5)
+    assert row["released_answer_loss"] is row["answer_loss"] is None and row["reason"] == "too_long"
+
+
 def test_an_answer_that_vanishes_in_the_label_has_no_direct_span(scorer):
     """It is one token, and merges with the label's last one."""
     _, plain = scorer

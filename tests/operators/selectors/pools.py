@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from operators.selectors.columns import REASON
+
 
 class MemoryPool:
     """Columns by name (lists or arrow arrays; `id` is made up where it is missing) and matrices by name, read in small parts.
 
-    A part has `part_rows` rows. `reads` counts how often columns were streamed from the beginning.
+    A part has `part_rows` rows. Where no column NAME.reason is given, nothing tells why a value is null. `reads` counts how
+    often columns were streamed from the beginning.
     """
 
     def __init__(self, columns: dict, matrices: dict[str, np.ndarray] | None = None, part_rows: int = 3):
@@ -20,7 +23,11 @@ class MemoryPool:
 
     def columns(self, *names: str) -> Iterator[pa.Table]:
         self.reads += 1
-        table = self._table.select(names)
+        unknown = [name for name in names if name.endswith(REASON) and name not in self._table.column_names]
+        table = self._table
+        for name in unknown:
+            table = table.append_column(name, pa.nulls(self.rows, pa.string()))
+        table = table.select(names)
         for start in range(0, self.rows, self._part_rows):
             yield table.slice(start, self._part_rows)
 

@@ -12,6 +12,8 @@ def test_a_share_is_rounded_down():
 def test_more_rows_than_are_eligible_is_an_error_or_all_of_them():
     with pytest.raises(BadRequest, match="10 rows, and only 9"):
         Budget(BudgetConfig(rows=10)).rows(9)
+    with pytest.raises(BadRequest, match=r"9 rows are eligible \(could not be chosen: no_target 1, too_long 1,200\)"):
+        Budget(BudgetConfig(rows=10)).rows(9, {"too_long": 1200, "no_target": 1})
     assert Budget(BudgetConfig(rows=10, allow_short=True)).rows(9) == 9
 
 

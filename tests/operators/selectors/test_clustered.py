@@ -47,6 +47,13 @@ def test_the_clusters_found_are_those_that_are_there():
     assert len(set(zip(labels.tolist(), truth.tolist(), strict=True))) == 4
 
 
+@pytest.mark.parametrize("scale", [2.0**-140, 2.0**115])
+def test_the_size_of_the_numbers_does_not_change_the_clusters(scale):
+    whole, _ = blobs()
+    whole = np.round(whole)
+    assert k_means(whole * np.float32(scale), 4, 20, 256, 0)[0].tolist() == k_means(whole, 4, 20, 256, 0)[0].tolist()
+
+
 @pytest.mark.parametrize("budget", [0, 1, 7, 40, 96])
 def test_each_cluster_gives_its_highest_scores_ties_by_position_none_without_a_score(budget):
     rows_ND, _ = blobs()

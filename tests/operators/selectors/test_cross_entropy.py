@@ -33,6 +33,13 @@ def test_a_row_without_a_loss_is_never_chosen_and_is_counted():
     np.testing.assert_array_equal(choice.scores, [3, 3, 2, 1, 0.5])
 
 
+@pytest.mark.parametrize("part_rows", [1, 2, 6])
+def test_rows_without_a_loss_keep_the_reason_of_the_measure(part_rows):
+    reasons = [None, "no_prompt", "too_long", None, None, None]
+    pool = MemoryPool({"answer_loss": LOSS, "answer_loss.reason": reasons}, part_rows=part_rows)
+    assert CrossEntropy(CrossEntropyConfig())(pool, Budget(BudgetConfig(rows=5))).excluded == {"too_long": 1}
+
+
 def test_as_released_goes_by_the_loss_of_the_release():
     assert chosen(2, variant="as_released") == [1, 4]
     assert chosen(3, variant="as_released") == [1, 4, 2]

@@ -30,6 +30,13 @@ def test_rows_above_one_and_rows_without_a_ratio_are_named():
         choose(5)
 
 
+def test_rows_without_a_loss_keep_the_reason_of_the_measure():
+    reasons = ["no_label", None, "too_long", None, "no_prompt", None, None, None]
+    measured = {"answer_loss.reason": reasons, "direct_loss.reason": reasons}
+    choice = choose(1, columns={"answer_loss": ANSWER, "direct_loss": DIRECT} | measured)
+    assert choice.excluded == {"above_one": 1, "no_direct_loss": 1, "too_long": 1, "no_prompt": 1}
+
+
 def test_the_two_forms_have_the_values_of_the_specification():
     """Conditioned 1, 2, 3 and direct 2, 2, 4, token by token."""
     answer, direct = np.array([np.mean([1, 2, 3])]), np.array([np.mean([2, 2, 4])])

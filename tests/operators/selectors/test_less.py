@@ -91,6 +91,15 @@ def test_a_row_without_a_gradient_is_never_chosen_and_moves_no_other():
     assert choice.notes["columns"]["subtask"][7] is None
 
 
+def test_a_row_without_a_gradient_keeps_the_reason_of_the_first_checkpoint_that_has_one():
+    (aims, _), reasons = target(["a", "b"]), pa.nulls(20, pa.string()).to_pylist()
+    first, second = reasons.copy(), reasons.copy()
+    first[7], second[0], second[7] = "too_long", "no_gradient", "no_target"
+    (holed, _) = train(missing=(0, 7), **{"gradient_0.reason": first, "gradient_2.reason": second})
+    choice, _ = everything(Less(LessConfig(), None, aims, RATES), holed)
+    assert choice.excluded == {"too_long": 1, "no_gradient": 1}
+
+
 def test_target_rows_without_a_gradient_do_not_count():
     subtasks = ["a", "b", "a", "c"]
     (rows, train_vectors), (aims, vectors) = train(), target(subtasks, missing=(0, 3))
@@ -131,7 +140,7 @@ def test_gradients_are_streamed_once_even_for_a_share():
     columns = rows.columns
     rows.columns = lambda *names: seen.append(names) or columns(*names)
     Less(LessConfig(), None, aims, RATES)(rows, Budget(BudgetConfig(share=0.5)))
-    assert [names for names in seen if "gradient_0" in names] == [("gradient_0", "gradient_1", "gradient_2")]
+    assert [names[:3] for names in seen if "gradient_0" in names] == [("gradient_0", "gradient_1", "gradient_2")]
     assert all(names == ("id",) for names in seen if "gradient_0" not in names)
 
 

@@ -16,6 +16,12 @@ def test_sqrt_gives_in_proportion_to_the_root_of_the_size():
     assert quotas([100, 400, 900], 60, "sqrt").tolist() == [10, 20, 30]
 
 
+def test_whole_shares_are_given_whole_though_roots_are_rounded():
+    # 96 rows in proportion to 2, 4, 1, 2, 6: 12.8 25.6 6.4 12.8 38.4, of which the first four give 8, 25, 2, 8 and the last 38;
+    # then 15 in proportion to 4 and 6, which is 6 and 9.
+    assert quotas([8, 32, 2, 8, 72], 96, "sqrt").tolist() == [8, 31, 2, 8, 47]
+
+
 @pytest.mark.parametrize("rule", ["equal", "sqrt"])
 @given(sizes=st.lists(st.integers(0, 40), max_size=12), rows=st.integers(0, 300))
 def test_quotas_sum_to_the_budget_and_respect_the_sizes(rule, sizes, rows):

@@ -73,6 +73,9 @@ def test_reasons_are_counted():
 def test_too_few_rows_are_an_error():
     with pytest.raises(BadRequest, match="only 1 rows"):
         ranked(stream([1, np.nan]), Budget(BudgetConfig(rows=2)))
+    parts = [Scored(names(3), np.array([1, np.nan, np.nan]), [None, "too_long", "too_long"])]
+    with pytest.raises(BadRequest, match=r"only 1 rows are eligible \(could not be chosen: too_long 2\)"):
+        ranked(lambda: parts, Budget(BudgetConfig(rows=2)))
 
 
 @pytest.mark.parametrize("score", [np.inf, -np.inf])

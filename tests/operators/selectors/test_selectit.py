@@ -110,6 +110,18 @@ def test_a_row_without_ratings_is_never_chosen_and_moves_no_other_score():
     assert holed.excluded == {"no_score": 2}
 
 
+def test_a_row_that_one_of_several_models_could_not_rate_keeps_the_reason():
+    columns = {
+        "digit_logits_0": column(some_logits(3), (2,)),
+        "digit_logits_1": column(some_logits(3), (1, 2)),
+        "digit_logits_0.reason": [None, None, "too_long"],
+        "digit_logits_1.reason": [None, "no_prompt", "no_prompt"],
+    }
+    config = SelectItConfig(level="model", theta=[1.0, 2.0])
+    choice = SelectIt(config)(MemoryPool(columns), Budget(BudgetConfig(rows=1)))
+    assert choice.positions.tolist() == [0] and choice.excluded == {"no_prompt": 1, "too_long": 1}
+
+
 def test_the_second_softmax_of_the_release_changes_who_is_first():
     """A row that is surely a 2 against one that leans to a 5."""
     sure, leaning = np.log([0.001, 0.99, 0.003, 0.003, 0.003]), np.log([0.1, 0.1, 0.1, 0.15, 0.55])

@@ -1,6 +1,7 @@
 import gzip
 import json
 import random
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
+from operators.selectors import zip as zip_selector
 from operators.selectors.base import Budget, BudgetConfig
 from operators.selectors.zip import Zip, ZipConfig
 from tests.operators.selectors.pools import MemoryPool
@@ -142,6 +144,18 @@ def test_a_budget_of_tokens_cuts_the_order_of_the_picks():
     order = choose(texts, 30, (20, 6, 3)).positions
     budget = Budget(BudgetConfig(tokens=41), np.full(30, 4))
     assert Zip(ZipConfig(20, 6, 3))(pool(texts), budget).positions.tolist() == order[:10].tolist()
+
+
+def test_memory_holds_some_of_the_measured_rows_at_a_time(monkeypatch):
+    monkeypatch.setattr(zip_selector, "READ", 8)
+    texts = [f"{row} " * 80_000 for row in range(50)]
+    rows = pool(texts)
+    tracemalloc.start()
+    choice = Zip(ZipConfig(50, 2, 1))(rows, Budget(BudgetConfig(rows=2)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < sum(map(len, texts)) / 2
+    assert choice.positions.tolist() == naive(texts, 2, 50, 2, 1)
 
 
 def test_a_share_is_one_of_the_rows_with_text():
