@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from hashlib import blake2b
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from operators.settings import setting
 from operators.storage.base import InputConfig
 from operators.storage.filesystem import Place
 from pipelines.artifacts import load_table, parts_in_order
+from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.evaluating import Exam, Questions, evaluate_student
 from pipelines.ledger import Ledger
@@ -30,8 +32,9 @@ from pipelines.pipeline import Output, Pipeline, described, digest, output_place
 from pipelines.pool import ReadPool, open_pool
 from pipelines.progress import Report, clock
 from pipelines.records import State, read_records
-from pipelines.select import Select
+from pipelines.select import Select, features_folder
 from pipelines.select_job import SelectJob, records
+from pipelines.select_report import shared
 from pipelines.student import Student, require_student
 from pipelines.telling import card, show
 
@@ -90,9 +93,11 @@ class Compare(Pipeline):
         if job.evaluation.path is None:
             raise BadRequest("evaluation.path is not given: the examples that every student is evaluated on.")
         require_student(job.student, job.storage)
-        self.select = Select(select_job(job, self.place))
-        self.evaluation = ReadPool(job.pool(job.evaluation), self.select.stages.folder)
+        self.folder = features_folder(job, self.place)
+        self.select = Select(select_job(job, self.folder), self.folder)
+        self.evaluation = ReadPool(job.pool(job.evaluation), self.folder)
         self.runs = list(runs_of(job, self.select))
+        self.shared = 0  # rows of the evaluation set that are in the pool too
         self.place.check_writable()
         contents = {"choices": self.select.run["fingerprint"], "evaluation": digest(self.evaluation.run)}
         splits = [run.split for run in self.runs]
@@ -101,6 +106,7 @@ class Compare(Pipeline):
     def needs(self) -> Iterator[Pipeline]:
         """Choose, and train a student on each choice."""
         yield self.evaluation
+        yield from self.select.needs()  # which tells where the choices are
         yield self.select
         for run in self.runs:
             yield from self._student(run).needs()
@@ -124,8 +130,13 @@ class Compare(Pipeline):
         pool = open_pool(self.evaluation.place.url, job.storage, "evaluation.path")
         config = with_answers(job.evaluate, map(pool.load, pool.parts), job.examples)
         questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
+        self.shared = ray.get(ray.remote(shared).remote(self.select.stages.opened_pool(), pool))
         task = ray.remote(evaluate_student).options(max_retries=1, **model_share(None)[1])
         ray.get([task.remote(self._exam(run), questions, ledger, report) for run in work])
+
+    def afterwards(self, counts: Counts) -> list[str]:
+        note = f"note: {self.shared:,} rows of the evaluation set are in the pool too: students may have learned them"
+        return [note] if self.shared else []
 
     def report(self, state: State) -> dict[str, bytes]:
         """Compare the students."""
@@ -143,12 +154,19 @@ class Compare(Pipeline):
             for row in rows
         ]
         measured = [each for each in METRICS if any(student.metrics.get(each.name) is not None for student in trained)]
-        return compare(self.place.url.rpartition("/")[2], trained, measured)
+        told = {
+            "evaluation rows that are in the pool too": max(row["shared"] for row in rows),
+            "report of the choices": f"{self.select.place.url}/{PAGE}",
+        }
+        return compare(self.place.url.rpartition("/")[2], trained, measured, facts=told)
 
     def _student(self, run: Run) -> Student:
         job = self.job
-        config = replace(job.student, seed=job.student.seed + run.seed)
-        rows, folder = (f"{self.select.place.url}/data/{run.label}",), f"{self.place.url}/students/{run.name}"
+        config, choice = replace(job.student, seed=job.student.seed + run.seed), self.select.choices[run.label].url
+        model = job.student.model.path and resolve_model(job.student.model.path, job.storage)[1]
+        deciding = [choice.rpartition("/")[2], identity(config), identity(job.examples), job.prompting.template, model]
+        digest = blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=8).hexdigest()
+        folder, rows = f"{self.folder}/student-{digest}", (f"{choice}/data",)
         return Student(config, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
 
     def _exam(self, run: Run) -> Exam:
@@ -157,6 +175,7 @@ class Compare(Pipeline):
         rows = read_records(self.select.place).now().counts["kept"][run.label]
         trained = read_records(Place(model, storage)).now().counts["tokens"]["trained"]
         known = {"selector": run.selector, "choice": run.label, "seed": run.seed, "rows": rows, "tokens": trained}
+        known |= {"shared": self.shared}
         return Exam(run.name, run.split, resolve_model(model, storage)[0], known)
 
     @staticmethod
@@ -169,16 +188,15 @@ class Compare(Pipeline):
         show(title, facts(run, counts))
 
 
-def select_job(job: CompareJob, place: Place) -> SelectJob:
+def select_job(job: CompareJob, folder: str) -> SelectJob:
     """Give the selection: random at several seeds, then the others. Raises BadRequest where nobody is compared."""
     others = [text for text in job.selectors if text != RANDOM]
     if not others:
         raise BadRequest("selectors names nobody to compare with random. `gristmill list` names them all.")
     settings = {each.name: getattr(job, each.name) for each in fields(SelectJob)}
     seeds = [f"{RANDOM}:seed={job.random.seed + seed}" for seed in range(job.random_seeds)]
-    shared = job.features.path or f"{place.url.rpartition('/')[0]}/features"
-    settings |= {"selectors": [*seeds, *others], "output": Output(f"{place.url}/choices")}
-    return SelectJob(**settings | {"features": replace(job.features, path=shared)})
+    settings |= {"selectors": [*seeds, *others], "output": Output(), "features": replace(job.features, path=folder)}
+    return SelectJob(**settings)
 
 
 def runs_of(job: CompareJob, select: Select) -> Iterator[Run]:

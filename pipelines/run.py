@@ -37,6 +37,7 @@ def run_pipeline(
     for warning in pipeline.warnings:
         say(f"note: {warning}")
     place, records = find(pipeline.place, pipeline.run, otherwise, pipeline.cuts, say)
+    pipeline.place = place  # another one with --new and --fork
     if retry_failed and records is None:
         raise BadRequest(
             f"--retry failed: nothing has failed at {place.url}, where no run has begun. Check output.path."

@@ -34,18 +34,20 @@ COLUMNS = (
 
 
 class Select(Pipeline):
-    """Raises BadRequest for what cannot work, before anything is spent."""
+    """Raises BadRequest for what cannot work, before anything is spent.
+
+    Without output.path the artifact stands in `folder`, named by what decides it.
+    """
 
     quiet = True  # Ray Train tells at length of every worker
 
-    def __init__(self, job: SelectJob):
+    def __init__(self, job: SelectJob, folder: str | None = None):
         self.job, self.cluster = job, job.cluster
-        self.place = output_place(job.output.path, job.storage, "runs/choice")
+        self.place = output_place(job.output.path or folder, job.storage, "runs/choice")
         self.selectors = selectors_of(job)
         self.stages = Stages(job, self.selectors, features_folder(job, self.place), self.place)
         if any(one.name == "diverse_evol" for one in self.selectors):
             require_student(job.student, job.storage)
-        self.place.check_writable()
         contents = {
             "selectors": [[one.label, identity(one.block)] for one in self.selectors],
             "features": self.stages.deciding,
@@ -53,6 +55,9 @@ class Select(Pipeline):
         }
         splits = [split_of(one.label) for one in self.selectors]
         self.run = described("select", job, contents, self.stages.pool.run["input"], splits)
+        if not job.output.path:
+            self.place = Place(f"{folder}/selection-{digest(self.run)}", job.storage)
+        self.place.check_writable()
         self.choices: dict[str, Place] = {}
         self.shared = 0  # rows of the target that are in the pool too
 

@@ -47,7 +47,7 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
         "zip-student-0",
     ]
     assert all(row["rows"] == 8 and row["tokens"] > 0 for row in rows)
-    assert len(list((folder / "comparison" / "students").glob("*/model/checkpoints/*"))) == len(rows)  # the last alone
+    assert len(list((folder / "features").glob("student-*/model/checkpoints/*"))) == len(rows)  # the last alone
     losses = [json.loads(row["metrics"])["answer_loss"] for row in rows]
     assert len(set(losses)) == len(losses)
     comparison = json.loads(place.read("comparison.json"))
