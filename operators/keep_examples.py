@@ -6,10 +6,8 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from operators.examples import Example, ExampleConfig, NoExample, example_of
+from operators.examples import STAGE, Example, ExampleConfig, NoExample, example_of
 from operators.table import living, reject, with_columns
-
-STAGE = "example"
 
 
 class KeepExamples:

@@ -31,7 +31,7 @@ Overrides = Annotated[
 
 @app.command("list")
 def list_() -> None:
-    """List pipelines, engines, prompts and losses, one line each."""
+    """List pipelines, engines, prompts, losses and selectors, one line each."""
     from pipelines.listing import listing
 
     typer.echo(listing())

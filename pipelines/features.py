@@ -37,7 +37,7 @@ class Features:
         return {column if NUMBERED.fullmatch(column) else feature.name: feature for column, feature in planned}
 
     def _of(self, column: str) -> Feature:
-        if column in COUNTS and not any(map(OF_THE_SCORER.fullmatch, self.columns)):
+        if column in COUNTS:
             return self._lengths()
         if column == "embedding" and self.job.embedding == "sentence":
             return Feature("sentence", "operators.measure.sentence:Sentence", (self.job.sentence, self.job.examples))
@@ -47,7 +47,7 @@ class Features:
             return self._rating(column)
         if column in SCORES:
             return self._complexity_quality()
-        if OF_THE_SCORER.fullmatch(column) or column in (*COUNTS, *EMBEDDINGS):
+        if OF_THE_SCORER.fullmatch(column) or column in EMBEDDINGS:
             return self._likelihood()
         raise BadRequest(f"nothing measures {column!r}.")
 
@@ -86,7 +86,7 @@ class Features:
         return Feature("complexity_quality", operator, blocks, {"model": contents, "quality model": of_second})
 
     def _lengths(self) -> Feature:
-        """Count tokens by the tokenizer that is named, else by that of the scorer."""
+        """Count tokens by the tokenizer that is named, else by that of the scorer, of rows that are too long for it too."""
         job = self.job
         named = job.lengths.tokenizer or job.scorer.path
         if not named:
@@ -94,7 +94,7 @@ class Features:
                 "tokens are counted here, and nothing says by which tokenizer. Give lengths.tokenizer (a model folder, a "
                 "tokenizer.json, or a hub name) or scorer.path."
             )
-        blocks = (LengthsConfig(tokenizer=absolute(named)), job.prompting, job.examples)
+        blocks = (LengthsConfig(tokenizer=absolute(named)), replace(job.prompting, max_tokens=None), job.examples)
         return Feature("lengths", "operators.measure.lengths:Lengths", blocks)
 
     def _resolved(self, setting: str, model: str | None) -> tuple[str, str | None]:

@@ -3,14 +3,19 @@
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from hashlib import blake2b
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.errors import BadRequest
+from operators.examples import STAGE
 from operators.storage.base import InputConfig, Split
 from operators.storage.filesystem import StorageConfig
-from operators.table import with_columns
+from operators.storage.reading import read_documents
+from operators.table import living, with_columns
 from pipelines.counts import Counts
 from pipelines.inputs import bytes_of
 from pipelines.isolation import Isolation
@@ -32,6 +37,21 @@ def grouped(splits: list[Split], limit: int | None) -> list[list[Split]]:
         else:
             groups.append([split])
     return groups
+
+
+def require_examples(
+    split: Split, input: InputConfig, storage: StorageConfig, read: Callable[[pa.Table], pa.Table]
+) -> None:
+    """Raise BadRequest where of the first records, read as examples, none is one."""
+    with closing(read_documents(split, input, storage)) as pieces:
+        documents = read(next(pieces).documents)
+    wrong = documents.filter(pc.equal(documents["stage"], STAGE))
+    if len(wrong) and not living(documents).any():
+        raise BadRequest(
+            f"none of the first {len(documents)} records of {split.file.url} is an example. The first, {wrong['reason'][0]}: "
+            f"{wrong['detail'][0]}. `examples` says which columns are question and answer, for example "
+            "examples.prompt_columns=[question] examples.answer_column=answer."
+        )
 
 
 class Groups(ABC):

@@ -6,26 +6,21 @@ padding. A group is committed when all of it is packed.
 
 import json
 import time
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
-
-import pyarrow.compute as pc
 
 from cluster.session import ClusterConfig
 from operators.encode import Encode, vocabulary_of
 from operators.encode_examples import EncodeExamples
 from operators.errors import BadRequest
-from operators.examples import STAGE, ExampleConfig
+from operators.examples import ExampleConfig
 from operators.pack import PackConfig
 from operators.packed import Packing
 from operators.storage.base import InputConfig, Split
 from operators.storage.filesystem import StorageConfig
 from operators.storage.listing import split_input
-from operators.storage.reading import read_documents
-from operators.table import living
 from operators.tokenizer import contents_digest, tokenizer_files
 from pipelines.counts import Counts
-from pipelines.groups import grouped
+from pipelines.groups import grouped, require_examples
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
 from pipelines.ledger import Ledger
@@ -71,7 +66,8 @@ class PackDocuments(Pipeline):
         files = input_files(job.input, job.storage, self.place)
         self.place.check_writable()
         self.splits = split_input(files, job.input)
-        require_examples(job, self.splits[0], encode)
+        if job.pack.template:
+            require_examples(self.splits[0], job.input, job.storage, encode)
         contents = {"packing": asdict(self.packing), "end and beginning": [encode.eos, encode.bos]}
         self.run = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True
@@ -112,20 +108,6 @@ def require_form(job: PackJob) -> None:
         )
     if column is None and not template:
         raise BadRequest("input.text_column=null reads whole records. Set pack.template to frame them as examples.")
-
-
-def require_examples(job: PackJob, split: Split, encode: Encode | EncodeExamples) -> None:
-    """Raise BadRequest where the first records are to be framed, and none of them is an example."""
-    if not job.pack.template:
-        return
-    with closing(read_documents(split, job.input, job.storage)) as pieces:
-        documents = encode(next(pieces).documents)
-    wrong = documents.filter(pc.equal(documents["stage"], STAGE))
-    if len(wrong) and not living(documents).any():
-        raise BadRequest(
-            f"none of the first {len(documents)} records of {split.file.url} is an example. The first, {wrong['reason'][0]}: "
-            f"{wrong['detail'][0]}. `examples` says which columns are question and answer."
-        )
 
 
 def packing_for(config: PackConfig, encode: Encode | EncodeExamples) -> Packing:

@@ -13,13 +13,14 @@ import pyarrow as pa
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples import ExampleConfig
+from operators.keep_examples import KeepExamples
 from operators.storage.base import InputConfig, Split
 from operators.storage.filesystem import Place, StorageConfig
 from operators.storage.listing import split_input
 from pipelines.artifacts import contents_key, finished, load_table, parts_in_order
 from pipelines.counts import Counts
 from pipelines.exits import RunFailed
-from pipelines.groups import grouped
+from pipelines.groups import grouped, require_examples
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
 from pipelines.ledger import Ledger
@@ -63,6 +64,7 @@ class ReadPool(Pipeline):
         own = rows or Place(job.output.path or folder or ".", job.storage)
         files = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
         self.splits = split_input(files, job.input)
+        require_examples(self.splits[0], job.input, job.storage, KeepExamples(job.examples))
         keys = [*(split.key for split in self.splits), UNIQUE]
         self.run = described("pool", job, {}, versions(files), keys, all_at_once=True)
         self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.run)}", job.storage, "runs/pool")

@@ -16,7 +16,7 @@ from pipelines.order import WHOLE
 from pipelines.records import Commit, Part
 from pipelines.sparing import TableWork
 
-PART_ROWS, PART_BYTES = 4096, 32 * 2**20  # of a part, the unit in which features are measured
+PART_ROWS, PART_BYTES = 1024, 8 * 2**20  # of a part, the unit in which features are measured
 
 
 class ReadGroups(Groups):

@@ -17,7 +17,7 @@ from pipelines.ledger import Lost, claim, folded, next_ledger, tidy
 from pipelines.opening import CARD, Otherwise, find
 from pipelines.pipeline import Pipeline
 from pipelines.progress import Report, Watch, start_board
-from pipelines.records import RECORDS, Records, State
+from pipelines.records import RECORDS, Records, State, read_records
 
 SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
 
@@ -70,9 +70,17 @@ def _needed(pipeline: Pipeline, say) -> Iterator[None]:
     first = next(needed, None)
     with session(pipeline.cluster, pipeline.quiet) if first else nullcontext():
         for one in chain([first] if first else (), needed):
-            say(f"needed first: {one.place.url}")
-            _run_or_wait(one, say)
+            if not _is_complete(one):
+                say(f"needed first: {one.place.url}")
+                _run_or_wait(one, say)
         yield
+
+
+def _is_complete(pipeline: Pipeline) -> bool:
+    """Whether nothing is left to do of what is needed, and its last run had the time to say so."""
+    records = read_records(pipeline.place)
+    same = records and all(records.run[key] == pipeline.run[key] for key in ("fingerprint", "input"))
+    return bool(same and swept(pipeline.place, records) and not pipeline.left(records.now()))
 
 
 def _run_or_wait(pipeline: Pipeline, say) -> None:

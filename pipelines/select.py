@@ -25,7 +25,7 @@ from pipelines.select_report import PAGE, label_of, report_choices, split_of
 from pipelines.select_stages import Stages
 from pipelines.selectors import SELECTORS, Named, named
 from pipelines.student import require_student
-from pipelines.telling import card, show
+from pipelines.telling import card, show, words_of
 
 COLUMNS = (
     "Each folder of `data/` is what one selector chose: `pick` counts the rows in the order in which they were chosen, `score` "
@@ -93,8 +93,16 @@ class Select(Pipeline):
         self.shared = ray.get(task.remote(*work))
 
     def afterwards(self, counts: Counts) -> list[str]:
-        told = f"note: {self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
-        return [told] if self.shared else []
+        rejected = self.stages.opened_pool().rejected
+        lines = [f"{sum(rejected.values()):,} records are no examples: {words_of(rejected)}"] if rejected else []
+        for label, place in self.choices.items():
+            if excluded := open_choice(place).told["excluded"]:
+                lines.append(f"{label} could not choose {sum(excluded.values()):,} rows: {words_of(excluded)}")
+        if self.shared:
+            lines.append(
+                f"{self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
+            )
+        return [f"note: {line}" for line in lines]
 
     @staticmethod
     def card(run: dict, counts: Counts, title: str) -> str:

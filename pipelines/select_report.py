@@ -24,7 +24,7 @@ from pipelines.stored_pool import whole
 
 PAGE, MEASURES = "report.html", "report.json"
 SHOWN = ("prompt_tokens", "answer_tokens")  # columns that are shown where they were measured
-EMBEDDED = 4096  # characters of a row that are embedded for the page: it is no measure, and one book would take hours
+EMBEDDED = 1024  # characters of a row that are embedded for the page: it is no measure, and one book would take hours
 
 
 def report_choices(

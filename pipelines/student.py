@@ -46,9 +46,16 @@ def require_student(config: StudentConfig, storage: StorageConfig) -> None:
                 f"student.window={context}, or another model."
             )
     elif not config.tokenizer:
-        config.model.shape()
+        _require_sizes(config)
         raise BadRequest("student.tokenizer is not given: a student with random weights has none of its own.")
     config.total_steps(rows=1, window=config.window)
+
+
+def _require_sizes(config: StudentConfig) -> None:
+    try:
+        config.model.shape()
+    except BadRequest as error:
+        raise BadRequest(f"student: {error} Here these settings begin with student., as student.model.path.") from error
 
 
 def tokenizer_of(config: StudentConfig, storage: StorageConfig) -> str:

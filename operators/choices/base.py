@@ -21,7 +21,7 @@ class ReportConfig:
     """How closely a selection report looks."""
 
     sample: int = setting(
-        500, "rows of each choice, and twice as many of the pool, whose texts are compressed, counted and embedded"
+        300, "rows of each choice, and twice as many of the pool, whose texts are compressed, counted and embedded"
     )
     clusters: int = setting(
         50, "groups of K-means over the pool's sample, where the rows bring no cluster of their own"

@@ -253,10 +253,11 @@ def test_a_page_embeds_the_beginning_of_a_long_row(folder):
     assert encoder(["short", "long " * EMBEDDED]) == [5, EMBEDDED]
 
 
-def test_rows_of_unknown_length_are_not_free_where_tokens_are_the_budget(folder):
+def test_a_row_that_is_too_long_for_the_scorer_is_not_free_where_tokens_are_the_budget(folder):
     long = {"id": "long", "instruction": "Say it all.", "output": "flour " * 900}
     write_rows(folder / "long.jsonl", [*instruction_rows(10), long])
-    words = ["budget.tokens=2000", "budget.allow_short=true", f"lengths.tokenizer={folder / 'model'}"]
-    place = select(folder, "long", "selectors=random", "prompting.max_tokens=400", *words, input="long.jsonl")
-    rows = chosen(place, "random")
-    assert "long" not in {row["id"] for row in rows} and sum(row["tokens"] for row in rows) <= 2000
+    words = ["budget.tokens=1500", f"lengths.tokenizer={folder / 'model'}", "prompting.max_tokens=400"]
+    place = select(folder, "long", "selectors=length", *words, input="long.jsonl")
+    rows = chosen(place, "length")
+    assert rows[0]["id"] == "long" and rows[0]["answer_tokens"] > 400
+    assert sum(row["tokens"] for row in rows) <= 1500
