@@ -1,6 +1,6 @@
 """A small study of selectors: which 400 of 5,000 questions teach a tiny student to classify questions, and do they beat random?
 
-    python -m benchmarks.selection_study --data ../shared/data/trec6
+    python -m benchmarks.selection_study --data FOLDER   # with TREC.train and TREC.test
 
 TREC-6 (Li and Roth, 2002) as instruction rows: the question is the instruction, the name of one of six classes the answer.
 Of the 5,452 training questions some are held out at random: the target set of the selectors that have one, and what the scorer
