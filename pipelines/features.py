@@ -88,7 +88,7 @@ class Features:
     def _lengths(self) -> Feature:
         """Count tokens by the tokenizer that is named, else by that of the scorer, of rows that are too long for it too."""
         job = self.job
-        named = job.lengths.tokenizer or job.scorer.path
+        named = job.lengths.tokenizer or (job.scorer.path and self.resolved("scorer.path", job.scorer.path)[0])
         if not named:
             raise BadRequest(
                 "tokens are counted here, and nothing says by which tokenizer. Give lengths.tokenizer (a model folder, a "

@@ -160,7 +160,7 @@ class MeasureParts:
             measured = self.operator(self.pool.load(part))
         published = publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), measured)
         unmeasured = Counter(measured["reason"].drop_null().to_pylist())
-        counts = {"kept": {"measured": len(measured) - unmeasured.total()}, "unmeasured": dict(unmeasured)}
+        counts = {"kept": {"rows": len(measured)}, "unmeasured": dict(unmeasured)}
         self.ledger.commit(f"part-{number}", Commit([published], {shard_key(part): [WHOLE]}, counts))
         self.isolation.report.add({"settled": {"kept": part.rows}})
 
@@ -198,8 +198,8 @@ def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
     """Give the totals that matter, as words."""
     return [
         ("feature", run["config"]["feature"]),
-        ("rows", f"{counts.get('kept', {}).get('measured', 0):,} measured"),
-        ("not measured", words_of(counts.get("unmeasured", {}))),
+        ("rows", f"{counts.get('kept', {}).get('rows', 0):,}"),
+        ("of which something is missing", words_of(counts.get("unmeasured", {}))),
     ]
 
 

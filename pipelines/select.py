@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from operators.errors import BadRequest
 from operators.selectors.base import Budget
 from operators.storage.filesystem import Place
+from pipelines.choose import COLUMNS as CHOSEN_COLUMNS
 from pipelines.choose import open_choice
 from pipelines.config import identity
 from pipelines.counts import Counts
@@ -27,10 +28,7 @@ from pipelines.selectors import SELECTORS, Named, named
 from pipelines.student import require_student
 from pipelines.telling import card, show, words_of
 
-COLUMNS = (
-    "Each folder of `data/` is what one selector chose: `pick` counts the rows in the order in which they were chosen, `score` "
-    "is the selector's own; `messages` or `text` are for training, `record` is the row as it was read."
-)
+COLUMNS = f"Each folder of `data/` is what one selector chose. {CHOSEN_COLUMNS}"
 
 
 class Select(Pipeline):
@@ -89,8 +87,8 @@ class Select(Pipeline):
 
         task = ray.remote(report_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
         choices = [(one, open_choice(self.choices[one.label])) for one in self.selectors]
-        work = (self.job, choices, self.stages.shown(), self.stages.opened_target(), work, ledger, report)
-        self.shared = ray.get(task.remote(*work))
+        pool, target = self.stages.shown(), self.stages.opened_target()
+        self.shared = ray.get(task.remote(self.job, choices, pool, target, work, ledger, report))
 
     def afterwards(self, counts: Counts) -> list[str]:
         rejected = self.stages.opened_pool().rejected

@@ -96,6 +96,18 @@ def test_the_order_of_files_and_their_number_decide_nothing_for_random(folder):
     assert [row["id"] for row in chosen(whole, "random")] == [row["id"] for row in chosen(cut, "random")]
 
 
+def test_features_of_rows_that_could_not_be_measured_are_whole(folder):
+    texts = [{"id": f"text-{number}", "text": f"The mill grinds {number} sacks of grain."} for number in range(3)]
+    write_rows(folder / "texts.jsonl", [*instruction_rows(5), *texts])
+    shared = folder / "texts-features"
+    words = [f"scorer.path={folder / 'model'}", f"features.path={shared}", "budget.rows=8", "budget.allow_short=true"]
+    select(folder, "texts", "selectors=ifd", *words, input="texts.jsonl")
+    (likelihood,) = artifacts(shared, "likelihood")
+    place = Place(str(shared / likelihood), StorageConfig())
+    assert read_records(place).now().counts["unmeasured"] == {"no_prompt": 3}
+    assert verify(place).whole
+
+
 def test_bad_rows_are_rejected_by_name_and_the_others_are_there(folder):
     good = instruction_rows(5)
     bad = [

@@ -183,6 +183,8 @@ def test_a_whole_record_with_a_time_beyond_all_keeps_the_rest(tmp_path):
 
 def test_whole_records_need_no_text_column(tmp_path):
     path = write(tmp_path, {"messages": [["x"]]})
+    with pytest.raises(BadRequest, match="no column 'text'"):
+        check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path)), LOCAL)
     check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column=None), LOCAL)
 
 
