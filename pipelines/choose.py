@@ -17,6 +17,7 @@ from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples import ExampleConfig
 from operators.selectors.base import Budget, BudgetConfig, Choice
+from operators.selectors.columns import scores_of
 from operators.selectors.ranking import GumbelConfig
 from operators.settings import setting
 from operators.storage.filesystem import Place, StorageConfig
@@ -26,12 +27,12 @@ from pipelines.config import identity
 from pipelines.counts import Counts, add_counts
 from pipelines.ledger import Ledger, publish_file, publish_part, table_name
 from pipelines.measure import FeatureArtifact
+from pipelines.naming import Named, build
 from pipelines.order import WHOLE, Spans
 from pipelines.pipeline import Output, Pipeline, described, digest, output_place
 from pipelines.pool import PoolArtifact
 from pipelines.progress import Report, clock
 from pipelines.records import Commit, Part, State
-from pipelines.selectors import Named, build, scores_of
 from pipelines.stored_pool import StoredPool, whole
 from pipelines.telling import card, show, words_of
 

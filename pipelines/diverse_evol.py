@@ -26,9 +26,9 @@ from pipelines.choose import ChooseJob, ChooseRows, Given, Seen, open_choice
 from pipelines.config import identity
 from pipelines.measure import Feature, MeasureJob, MeasureRows, open_feature
 from pipelines.models import resolve_model
+from pipelines.naming import Named
 from pipelines.pipeline import Output, Pipeline
 from pipelines.pool import PoolArtifact
-from pipelines.selectors import Named
 from pipelines.student import Student, StudentConfig
 
 

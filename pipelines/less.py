@@ -34,12 +34,12 @@ from pipelines.config import identity
 from pipelines.less_job import LessBlock
 from pipelines.measure import Feature, MeasureJob, MeasureRows, open_feature
 from pipelines.models import checkpoints, local_model, resolve_model, step_of
+from pipelines.naming import Named
 from pipelines.pack import PackDocuments, PackJob
 from pipelines.packed import open_packed
 from pipelines.pipeline import Output, Pipeline, digest
 from pipelines.pool import PoolArtifact, PoolJob, ReadPool, open_pool
 from pipelines.pretrain import Train
-from pipelines.selectors import Named
 from pipelines.training_job import CheckpointConfig, ReferenceJob, TrainData
 
 WARMUP_STEPS = 0.03  # of all steps, in which the learning rate rises, where the schedule does not say it

@@ -17,6 +17,7 @@ from pipelines.choose import open_choice
 from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.ledger import Ledger
+from pipelines.naming import Named, named
 from pipelines.order import Spans
 from pipelines.pipeline import Pipeline, described, digest, output_place
 from pipelines.progress import Report, clock
@@ -24,7 +25,7 @@ from pipelines.records import State
 from pipelines.select_job import SelectJob
 from pipelines.select_report import PAGE, label_of, report_choices, split_of
 from pipelines.select_stages import Stages
-from pipelines.selectors import SELECTORS, Named, named
+from pipelines.selectors import SELECTORS
 from pipelines.student import require_student
 from pipelines.telling import card, show, words_of
 

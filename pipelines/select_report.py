@@ -14,12 +14,12 @@ from operators.examples import example_of
 from operators.sentence_encoder import SentenceEncoder
 from pipelines.choose import ChoiceArtifact, Seen
 from pipelines.ledger import Ledger, publish_part, table_name
+from pipelines.naming import Named
 from pipelines.order import WHOLE
 from pipelines.pool import PoolArtifact
 from pipelines.progress import Report
 from pipelines.records import Commit
 from pipelines.select_job import SelectJob
-from pipelines.selectors import Named
 from pipelines.stored_pool import whole
 
 PAGE, MEASURES = "report.html", "report.json"

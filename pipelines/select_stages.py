@@ -11,11 +11,12 @@ from pipelines.diverse_evol import Rounds
 from pipelines.features import Features
 from pipelines.less import LessStages
 from pipelines.measure import Feature, FeatureArtifact, MeasureJob, MeasureRows, open_feature
+from pipelines.naming import Named, named
 from pipelines.pipeline import Pipeline
 from pipelines.pool import PoolArtifact, ReadPool, open_pool
 from pipelines.select_job import SelectJob
 from pipelines.select_report import SHOWN
-from pipelines.selectors import SELECTORS, Named, named
+from pipelines.selectors import SELECTORS
 
 T = TypeVar("T")
 Staged = Generator[Pipeline, None, T]  # yields what is to be run, and returns what can be opened then

@@ -1,21 +1,7 @@
-"""The selectors there are, as a run names them: NAME, or NAME:KEY=VALUE:... for one with settings of its own.
+"""The selectors there are. To add one, write it under operators/selectors/ and add an entry; its block goes into SelectJob."""
 
-To add one, write it under operators/selectors/ and add an entry; its block goes into SelectJob.
-"""
-
-import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
-from inspect import signature
-from typing import Any
-
-import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from operators.errors import BadRequest
-from operators.selectors.base import Budget, BudgetConfig, Pool, Selector
 
 
 @dataclass(frozen=True)
@@ -26,6 +12,9 @@ class Entry:
     module: str
     name: str
     target: bool = False
+
+    def selector_class(self) -> type:
+        return getattr(import_module(f"operators.selectors.{self.module}"), self.name)
 
 
 SELECTORS = {
@@ -55,53 +44,3 @@ SELECTORS = {
     "dsir": Entry("n-grams like those of a target set, by importance (DSIR)", "dsir", "Dsir", target=True),
     "deita": Entry("complexity times quality, skipping what is close to a row chosen before (DEITA)", "deita", "Deita"),
 }
-
-
-@dataclass(frozen=True)
-class Named:
-    """A selector as a run names it: `label` names its folder, `block` are its settings with what differs applied."""
-
-    label: str
-    name: str
-    block: Any
-
-    @property
-    def entry(self) -> Entry:
-        return SELECTORS[self.name]
-
-
-def named(text: str, blocks: Any) -> Named:
-    """Read NAME or NAME:KEY=VALUE:..., with the settings of the job's block. Raises BadRequest for what is unknown."""
-    name, *differing = text.split(":")
-    if name not in SELECTORS:
-        near = get_close_matches(name, SELECTORS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise BadRequest(f"no selector named {name!r}.{hint} There are: {', '.join(SELECTORS)}.")
-    try:
-        block = OmegaConf.merge(OmegaConf.structured(getattr(blocks, name)), OmegaConf.from_dotlist(differing))
-        return Named(re.sub(r"[^\w.]+", "-", text), name, OmegaConf.to_object(block))
-    except OmegaConfBaseException as error:
-        raise BadRequest(f"selectors: {text!r}: {str(error).splitlines()[0]}. See {name}.* in --help.") from error
-
-
-def class_of(entry: Entry) -> type:
-    return getattr(import_module(f"operators.selectors.{entry.module}"), entry.name)
-
-
-def needs_of(entry: Entry) -> set[str]:
-    """Name what a selector is made of beside its block: the names of its constructor's other arguments."""
-    return set(list(signature(class_of(entry)).parameters)[1:])
-
-
-def build(selector: Named, given: dict[str, Any]) -> Selector:
-    """Make a selector of its block and of what it asks for among `given`; what is not given is null."""
-    beside = {name: given.get(name) for name in needs_of(selector.entry)}
-    return class_of(selector.entry)(selector.block, **beside)
-
-
-def scores_of(selector: Selector, pool: Pool) -> np.ndarray:
-    """Give the score of each row, float64 (N), NaN where there is none: what a selector would choose all rows by."""
-    choice = selector(pool, Budget(BudgetConfig(share=1.0)))
-    scores_N = np.full(pool.rows, np.nan)
-    scores_N[choice.positions] = choice.scores
-    return scores_N

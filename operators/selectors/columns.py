@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.errors import BadRequest
-from operators.selectors.base import Pool
+from operators.selectors.base import Budget, BudgetConfig, Pool, Selector
 from operators.selectors.ranking import Scored
 
 VARIANTS = ("default", "as_released")
@@ -44,3 +44,11 @@ def check_variant(selector: str, variant: str) -> None:
     """Raise BadRequest for a variant that there is not."""
     if variant not in VARIANTS:
         raise BadRequest(f"{selector}.variant is {variant!r}. It may be {' or '.join(VARIANTS)}.")
+
+
+def scores_of(selector: Selector, pool: Pool) -> np.ndarray:
+    """Give the score of each row, float64 (N), NaN where there is none: what a selector would choose all rows by."""
+    choice = selector(pool, Budget(BudgetConfig(share=1.0)))
+    scores_N = np.full(pool.rows, np.nan)
+    scores_N[choice.positions] = choice.scores
+    return scores_N
