@@ -18,7 +18,9 @@ TARGETS = pa.large_list(pa.bool_())
 
 @dataclass
 class EncodeConfig:
-    tokenizer: str | None = setting(None, "the model's tokenizer: a model folder, a tokenizer.json, or a hub name")
+    tokenizer: str | None = setting(
+        None, "the model's tokenizer: a model folder, a tokenizer.json, or a hub name", identity=False
+    )
     eos_token: str | None = setting(None, "token that ends every document; null: the tokenizer's own")
     bos_token: str | None = setting(
         None, "token that begins every document; null: none, or with a template the tokenizer's own"

@@ -9,8 +9,9 @@ from operators.errors import BadRequest
 from operators.measure.lengths import COUNTS, LengthsConfig
 from operators.measure.likelihood import EMBEDDINGS, LikelihoodConfig
 from operators.measure.rating import rating_prompts
+from operators.tokenizer import contents_digest, load_tokenizer
 from pipelines.measure import Feature
-from pipelines.models import absolute, resolve_model
+from pipelines.models import address_of, local_tokenizer, resolve_model
 from pipelines.select_job import SelectJob
 
 OF_THE_POOL = re.compile(r"id|record|content|source_file|place|text|record\..*|.*\.reason")
@@ -88,14 +89,15 @@ class Features:
     def _lengths(self) -> Feature:
         """Count tokens by the tokenizer that is named, else by that of the scorer, of rows that are too long for it too."""
         job = self.job
-        named = job.lengths.tokenizer or (job.scorer.path and self.resolved("scorer.path", job.scorer.path)[0])
-        if not named:
+        if not (named := job.lengths.tokenizer or job.scorer.path):
             raise BadRequest(
                 "tokens are counted here, and nothing says by which tokenizer. Give lengths.tokenizer (a model folder, a "
                 "tokenizer.json, or a hub name) or scorer.path."
             )
-        blocks = (LengthsConfig(tokenizer=absolute(named)), replace(job.prompting, max_tokens=None), job.examples)
-        return Feature("lengths", "operators.measure.lengths:Lengths", blocks)
+        tokenizer = address_of(named, job.storage)
+        contents = contents_digest(load_tokenizer(local_tokenizer(tokenizer, job.storage)))
+        blocks = (LengthsConfig(tokenizer), replace(job.prompting, max_tokens=None), job.examples)
+        return Feature("lengths", "operators.measure.lengths:Lengths", blocks, {"tokenizer": contents})
 
     def _resolved(self, setting: str, model: str | None) -> tuple[str, str | None]:
         if not model:

@@ -20,7 +20,7 @@ from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.isolation import Isolation
 from pipelines.ledger import Ledger, publish_part, table_name
-from pipelines.models import local_model
+from pipelines.models import local_model, local_tokenizer
 from pipelines.notes import StageFailure
 from pipelines.order import WHOLE, Spans
 from pipelines.pipeline import Output, Pipeline, described, digest, output_place
@@ -38,8 +38,8 @@ COLUMNS = "Arrow files, aligned to those of the pool by `id`: what was measured,
 class Feature:
     """What is measured, and by whom. `operator` is MODULE:CLASS; it is made of `blocks`, its settings, in a worker.
 
-    A block with one of the fields MODELS names a model: what changes with it stands in `contents`, and its operator gets a GPU
-    where there is one.
+    A block with one of the fields MODELS names a model, and its operator gets a GPU where there is one. What changes with the
+    models and tokenizers that are named stands in `contents`.
     """
 
     name: str
@@ -58,9 +58,9 @@ class Feature:
         return {"operator": self.operator, "settings": blocks, "contents": self.contents}
 
     def build(self, storage: StorageConfig) -> Any:
-        """Make the operator, its model on this machine."""
+        """Make the operator, its models and tokenizers on this machine."""
         module, _, name = self.operator.partition(":")
-        blocks = [_with_models_here(block, storage) for block in self.blocks]
+        blocks = [_all_here(block, storage) for block in self.blocks]
         return getattr(import_module(module), name)(*blocks)
 
 
@@ -189,8 +189,10 @@ def _models_of(block: Any) -> dict[str, str]:
     return {name: model for name in MODELS if (model := getattr(block, name, None))}
 
 
-def _with_models_here(block: Any, storage: StorageConfig) -> Any:
+def _all_here(block: Any, storage: StorageConfig) -> Any:
     here = {name: local_model(model, storage) for name, model in _models_of(block).items()}
+    if tokenizer := getattr(block, "tokenizer", None):
+        here["tokenizer"] = local_tokenizer(tokenizer, storage)
     return replace(block, **here) if here else block
 
 

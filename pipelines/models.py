@@ -11,24 +11,29 @@ from operators.engines.context import model_facts
 from operators.errors import BadRequest
 from operators.packed import Packing
 from operators.storage.filesystem import Place, StorageConfig, local_path
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.tokenizer import FILE, contents_digest, load_tokenizer
 from pipelines.records import CHECKPOINTS, MODEL_FILE, read_records
 
 CONFIG = "config.json"
+WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")  # ends of the names of files that no tokenizer needs
 
 
 def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
-    """Give the address of a model, and what changes when its contents do.
+    """Give the address of a model (see `address_of`), and what changes when its contents do.
 
-    The address of an artifact of `pretrain` or `reference` stands for its last checkpoint. Raises BadRequest where there is no
-    such model, saying what is missing.
+    Raises BadRequest where there is no such model, saying what is missing.
     """
     if not model:
         raise BadRequest("no model is named. Give a model folder, an artifact of `pretrain`, or a name on the hub.")
+    address = address_of(model, storage)
+    return address, model_facts(local_model(address, storage)).contents
+
+
+def address_of(model: str, storage: StorageConfig) -> str:
+    """Give the absolute address of a model or tokenizer: for an artifact of `pretrain` or `reference` its last checkpoint."""
     if "://" in model or (Path(model).expanduser().is_dir() and not Path(model).expanduser().joinpath(CONFIG).exists()):
         model = _last_checkpoint(Place(model, storage)) or model
-    model = absolute(model)
-    return model, model_facts(local_model(model, storage)).contents
+    return absolute(model)
 
 
 def absolute(path: str) -> str:
@@ -47,19 +52,29 @@ def local_model(model: str, storage: StorageConfig) -> str:
     return fetched(model, storage)
 
 
-def fetched(folder: str, storage: StorageConfig) -> str:
+def local_tokenizer(tokenizer: str, storage: StorageConfig) -> str:
+    """Give a path of this machine (or a hub name) for the address of a tokenizer; of a model elsewhere no weights are fetched."""
+    if "://" not in tokenizer:
+        return tokenizer
+    if not Place(tokenizer, storage).exists(FILE):
+        raise BadRequest(f"{tokenizer} holds no {FILE}. Give a folder that does, as save_pretrained writes it.")
+    return fetched(tokenizer, storage, weights=False)
+
+
+def fetched(folder: str, storage: StorageConfig, weights: bool = True) -> str:
     """Give a folder of this machine with the files of one that may lie elsewhere; a process fetches them once."""
-    return local_path(folder) or _fetched(folder, storage.endpoint_url, storage.anonymous)
+    return local_path(folder) or _fetched(folder, weights, storage.endpoint_url, storage.anonymous)
 
 
 @lru_cache
-def _fetched(folder: str, *storage: Any) -> str:
+def _fetched(folder: str, weights: bool, *storage: Any) -> str:
     """Fetch into a folder that goes with the process: what lies at an address may be another thing tomorrow."""
     here = tempfile.mkdtemp(prefix="gristmill-fetched-")
     atexit.register(shutil.rmtree, here, ignore_errors=True)
     place = Place(folder, StorageConfig(*storage))
     for name in place.names():
-        Path(here, name).write_bytes(place.read(name))
+        if weights or not name.endswith(WEIGHTS):
+            Path(here, name).write_bytes(place.read(name))
     return here
 
 

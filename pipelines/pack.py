@@ -24,7 +24,7 @@ from pipelines.groups import grouped, require_examples
 from pipelines.inputs import bytes_of, input_files, versions
 from pipelines.isolation import FaultConfig, Isolation
 from pipelines.ledger import Ledger
-from pipelines.models import absolute
+from pipelines.models import address_of, local_tokenizer
 from pipelines.order import Spans
 from pipelines.packing import PackGroups, encoder
 from pipelines.pipeline import Output, Pipeline, described, output_place
@@ -59,9 +59,9 @@ class PackDocuments(Pipeline):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path, job.storage, "runs/packed")
         if job.pack.tokenizer:
-            job.pack.tokenizer = absolute(job.pack.tokenizer)
+            job.pack.tokenizer = address_of(job.pack.tokenizer, job.storage)
         require_form(job)
-        encode = encoder(job.pack, job.examples)
+        encode = encoder(job.pack, job.examples, job.storage)
         self.packing = packing_for(job.pack, encode)
         files = input_files(job.input, job.storage, self.place)
         self.place.check_writable()
@@ -81,7 +81,7 @@ class PackDocuments(Pipeline):
         return {"read": {"of_bytes": sum(map(bytes_of, work))}}
 
     def stream(self, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
-        for name, path in tokenizer_files(self.job.pack.tokenizer).items():
+        for name, path in tokenizer_files(local_tokenizer(self.job.pack.tokenizer, self.job.storage)).items():
             ledger.place.publish(f"{TOKENIZER}/{name}", path.read_bytes())
         pack(self.job, self.packing, work, ledger, report)
 

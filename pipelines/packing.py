@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import lru_cache, partial
 
 import pyarrow as pa
@@ -14,10 +14,12 @@ from operators.encode_examples import EncodeExamples
 from operators.examples import ExampleConfig
 from operators.pack import PackConfig, Packer
 from operators.packed import PackedRows, Packing
+from operators.storage.filesystem import StorageConfig
 from operators.table import living
 from pipelines.counts import Counts, add_counts
 from pipelines.groups import Groups, rejections
 from pipelines.ledger import publish_part, table_name
+from pipelines.models import local_tokenizer
 from pipelines.order import WHOLE
 from pipelines.records import Commit, Part
 from pipelines.sparing import TableWork
@@ -52,7 +54,7 @@ class PackGroups(Groups):
 
     def _settings(self) -> str:
         encoding = {field.name: getattr(self.config, field.name) for field in fields(EncodeConfig)}
-        return json.dumps([encoding, asdict(self.examples)])
+        return json.dumps([encoding, asdict(self.examples), asdict(self.storage)])
 
     def _published(self, rows: PackedRows) -> Part:
         return publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), rows.table())
@@ -72,13 +74,15 @@ def counted(documents: pa.Table) -> Counts:
     return {"documents": len(documents), "tokens": tokens} | rejections(documents)
 
 
-def encoder(config: EncodeConfig, examples: ExampleConfig) -> Encode | EncodeExamples:
+def encoder(config: EncodeConfig, examples: ExampleConfig, storage: StorageConfig) -> Encode | EncodeExamples:
     """Make what encodes documents: records framed by a template where there is one, else texts."""
+    if config.tokenizer:
+        config = replace(config, tokenizer=local_tokenizer(config.tokenizer, storage))
     return EncodeExamples(config, examples) if config.template else Encode(config)
 
 
 @lru_cache(maxsize=2)
 def _encoder(settings: str) -> Encode | EncodeExamples:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # Ray gives each task a core; tokenizers would take all
-    encoding, examples = json.loads(settings)
-    return encoder(EncodeConfig(**encoding), ExampleConfig(**examples))
+    encoding, examples, storage = json.loads(settings)
+    return encoder(EncodeConfig(**encoding), ExampleConfig(**examples), StorageConfig(**storage))

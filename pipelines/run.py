@@ -1,5 +1,6 @@
 """One run of a pipeline, from checked job to finished artifact."""
 
+import gc
 import json
 import signal
 import time
@@ -127,6 +128,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
     with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
         import ray
 
+        gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
         board = start_board()
         board.add.remote(pipeline.of_all(work))
         showing = Watch(lambda: ray.get(board.read.remote()), pipeline.pace())

@@ -16,7 +16,7 @@ from operators.storage.base import InputConfig
 from operators.storage.filesystem import StorageConfig
 from operators.tokenizer import load_tokenizer
 from operators.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
-from pipelines.models import local_model, resolve_model
+from pipelines.models import address_of, local_model, local_tokenizer
 from pipelines.pack import PackDocuments, PackJob
 from pipelines.packed import open_packed
 from pipelines.pipeline import Output, Pipeline
@@ -38,8 +38,8 @@ class StudentConfig(TrainingConfig):
 def require_student(config: StudentConfig, storage: StorageConfig) -> None:
     """Raise BadRequest where something is missing that a student is trained by: a model, a tokenizer, room, how long."""
     if config.model.path:
-        load_tokenizer(tokenizer_of(config, storage))
-        context = model_facts(local_model(resolve_model(config.model.path, storage)[0], storage)).context_tokens
+        load_tokenizer(local_tokenizer(tokenizer_of(config, storage), storage))
+        context = model_facts(local_model(address_of(config.model.path, storage), storage)).context_tokens
         if context is not None and context < config.window:
             raise BadRequest(
                 f"student.window={config.window} and {config.model.path} reads {context} tokens at most. Give "
@@ -59,8 +59,8 @@ def _require_sizes(config: StudentConfig) -> None:
 
 
 def tokenizer_of(config: StudentConfig, storage: StorageConfig) -> str:
-    """Give the tokenizer that a student's rows are packed with; of an artifact's model that of its last checkpoint."""
-    return config.tokenizer or local_model(resolve_model(config.model.path, storage)[0], storage)
+    """Give the address of the tokenizer that a student's rows are packed with."""
+    return address_of(config.tokenizer or config.model.path, storage)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ os.environ.update(
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_runtest_logreport(report):
+    """Tell why a test failed at once: a later one that hangs for good takes the summary with it."""
+    if report.failed:
+        print(f"\n{report.nodeid}\n{report.longreprtext[-4000:]}", file=sys.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,8 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
     assert "zip" in place.read("report.html").decode() and "| zip |" in place.read("comparison.md").decode()
     assert verify(place).whole
 
-    artifact = str(
-        next((folder / "features").glob("student-*/model"))
-    )  # a trained model may be the next students' base
+    # A trained model may be the next students' base.
+    artifact = str(next((folder / "features").glob("student-*/model")))
     base = StudentConfig(model=ModelConfig(path=artifact), window=256, steps=1)
     require_student(base, StorageConfig())
     used = load_tokenizer(tokenizer_of(base, StorageConfig()))

@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -115,6 +116,22 @@ def test_a_damaged_part_is_taken_back_and_packed_again(corpus, model, tmp_path):
         run_verify(place, repair=True, say=lambda line: None)
     pack(corpus, model, tmp_path / "out")
     assert verify(place).whole and texts(tmp_path / "out", model) == documents(corpus)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_tokenizer_in_object_storage_is_fetched_where_it_is_needed(corpus, model, tmp_path, s3):
+    there = Place("s3://corpus/tokenizer", s3)
+    for file in Path(model).iterdir():
+        there.publish(file.name, file.read_bytes())
+    said = []
+    pack(corpus, there.url, tmp_path / "out", f"storage.endpoint_url={s3.endpoint_url}", "input.limit=3")
+    # The same tokenizer elsewhere makes no other run.
+    pack(corpus, model, tmp_path / "out", "input.limit=3", say=said.append)
+    assert any("is complete" in line for line in said)
+    first = [json.loads(line)["text"] for line in (corpus / "0.jsonl").read_text().splitlines()[:3]]
+    assert texts(tmp_path / "out", model) == Counter(first)
+    with pytest.raises(BadRequest, match=r"s3://corpus/nothing holds no tokenizer\.json"):
+        pack(corpus, "s3://corpus/nothing", tmp_path / "none", f"storage.endpoint_url={s3.endpoint_url}")
 
 
 @pytest.mark.usefixtures("ray_session")
