@@ -11,7 +11,7 @@ from operators.prompting import TEMPLATES
 from operators.prompting.encoding import Encoder, literal
 from operators.settings import setting
 from operators.table import living, with_columns
-from operators.tokenizer import eos_of, load_tokenizer
+from operators.tokenizer import contents_digest, eos_of, load_tokenizer
 
 TARGETS = pa.large_list(pa.bool_())
 
@@ -19,7 +19,9 @@ TARGETS = pa.large_list(pa.bool_())
 @dataclass
 class EncodeConfig:
     tokenizer: str | None = setting(
-        None, "the model's tokenizer: a model folder, a tokenizer.json, or a hub name", identity=False
+        None,
+        "the model's tokenizer: a model folder (local or s3://), an artifact of `pretrain`, a tokenizer.json, or a hub name",
+        identity=False,  # its contents decide, wherever they lie
     )
     eos_token: str | None = setting(None, "token that ends every document; null: the tokenizer's own")
     bos_token: str | None = setting(
@@ -47,6 +49,7 @@ class Encode:
         self.tokenizer = tokenizer_of(config)
         self.encoder = Encoder(self.tokenizer)
         self.bos, self.eos = begin_and_end(config, self.tokenizer)
+        self.deciding = {"tokenizer": contents_digest(self.tokenizer), "ends": [self.bos, self.eos]}
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         alive, texts = living(documents).tolist(), documents["text"].to_pylist()
@@ -64,7 +67,10 @@ class Encode:
 def tokenizer_of(config: EncodeConfig) -> Tokenizer:
     """Load the tokenizer. Raises BadRequest where none is given."""
     if not config.tokenizer:
-        raise BadRequest("pack.tokenizer is not given: a model folder, a tokenizer.json, or a model name of the hub.")
+        raise BadRequest(
+            "pack.tokenizer is not given: a model folder (local or s3://), an artifact of `pretrain`, a tokenizer.json, or a "
+            "model name of the hub."
+        )
     return load_tokenizer(config.tokenizer)
 
 

@@ -23,6 +23,7 @@ class EncodeExamples:
         framing = PromptingConfig(config.template, max_tokens=None, score_eos=True)
         self.prompting = Prompting(framing, config.tokenizer, examples.turns, bos, self.eos)
         self.tokenizer, self.bos = self.prompting.tokenizer, self.prompting.bos
+        self.deciding = self.prompting.deciding
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         alive = living(documents).tolist()

@@ -9,7 +9,7 @@ from operators.errors import BadRequest
 from operators.measure.lengths import COUNTS, LengthsConfig
 from operators.measure.likelihood import EMBEDDINGS, LikelihoodConfig
 from operators.measure.rating import rating_prompts
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.prompting import Prompting
 from pipelines.measure import Feature
 from pipelines.models import address_of, local_tokenizer, resolve_model
 from pipelines.select_job import SelectJob
@@ -29,17 +29,21 @@ class Features:
 
     def __init__(self, job: SelectJob, columns: Iterable[str]):
         self.job, self.columns = job, set(columns)
-        self.resolved = cache(self._resolved)
+        self.resolved, self.lengths = cache(self._resolved), cache(self._lengths)
 
     def of(self, columns: Iterable[str]) -> dict[str, Feature]:
-        """Give the features that have some columns, by the names under which a stored pool looks for them."""
+        """Give the features that have some columns, by the names under which a stored pool looks for them.
+
+        Counts of tokens come first: other features have them too, by the scorer's tokenizer and of shorter rows alone.
+        """
         measured = [column for column in dict.fromkeys(columns) if not OF_THE_POOL.fullmatch(column)]
+        measured.sort(key=lambda column: column not in COUNTS)
         planned = ((column, self._of(column)) for column in measured)
         return {column if NUMBERED.fullmatch(column) else feature.name: feature for column, feature in planned}
 
     def _of(self, column: str) -> Feature:
         if column in COUNTS:
-            return self._lengths()
+            return self.lengths()
         if column == "embedding" and self.job.embedding == "sentence":
             return Feature("sentence", "operators.measure.sentence:Sentence", (self.job.sentence, self.job.examples))
         if column == "ngrams":
@@ -91,13 +95,13 @@ class Features:
         job = self.job
         if not (named := job.lengths.tokenizer or job.scorer.path):
             raise BadRequest(
-                "tokens are counted here, and nothing says by which tokenizer. Give lengths.tokenizer (a model folder, a "
-                "tokenizer.json, or a hub name) or scorer.path."
+                "tokens are counted here, and nothing says by which tokenizer. Give lengths.tokenizer (a model folder, "
+                "local or s3://, a tokenizer.json, or a hub name) or scorer.path."
             )
-        tokenizer = address_of(named, job.storage)
-        contents = contents_digest(load_tokenizer(local_tokenizer(tokenizer, job.storage)))
-        blocks = (LengthsConfig(tokenizer), replace(job.prompting, max_tokens=None), job.examples)
-        return Feature("lengths", "operators.measure.lengths:Lengths", blocks, {"tokenizer": contents})
+        tokenizer, prompting = address_of(named, job.storage), replace(job.prompting, max_tokens=None)
+        deciding = Prompting(prompting, local_tokenizer(tokenizer, job.storage)).deciding
+        blocks = (LengthsConfig(tokenizer), prompting, job.examples)
+        return Feature("lengths", "operators.measure.lengths:Lengths", blocks, deciding)
 
     def _resolved(self, setting: str, model: str | None) -> tuple[str, str | None]:
         if not model:

@@ -126,8 +126,8 @@ class LessStages:
 
     @cached_property
     def _packed(self) -> PackDocuments:
-        model, window = local_model(self._model[0], self.storage), self.block.training.window
-        window = min(window, model_facts(model).context_tokens or window)
+        model, window = self._model[0], self.block.training.window
+        window = min(window, model_facts(local_model(model, self.storage)).context_tokens or window)
         pack = PackConfig(tokenizer=model, window=window, template=self.block.template)
         rows = InputConfig(path=self._warmup_rows.place.url, text_column=None)
         return PackDocuments(PackJob(rows, pack, self._as_chosen, **self._at("packed")))

@@ -11,11 +11,10 @@ from operators.engines.context import model_facts
 from operators.errors import BadRequest
 from operators.packed import Packing
 from operators.storage.filesystem import Place, StorageConfig, local_path
-from operators.tokenizer import FILE, contents_digest, load_tokenizer
+from operators.tokenizer import FILE, OTHER_FILES, contents_digest, load_tokenizer
 from pipelines.records import CHECKPOINTS, MODEL_FILE, read_records
 
 CONFIG = "config.json"
-WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")  # ends of the names of files that no tokenizer needs
 
 
 def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
@@ -53,27 +52,28 @@ def local_model(model: str, storage: StorageConfig) -> str:
 
 
 def local_tokenizer(tokenizer: str, storage: StorageConfig) -> str:
-    """Give a path of this machine (or a hub name) for the address of a tokenizer; of a model elsewhere no weights are fetched."""
+    """Give a path of this machine (or a hub name) for the address of a tokenizer; of a model elsewhere no more is fetched."""
     if "://" not in tokenizer:
         return tokenizer
-    if not Place(tokenizer, storage).exists(FILE):
-        raise BadRequest(f"{tokenizer} holds no {FILE}. Give a folder that does, as save_pretrained writes it.")
-    return fetched(tokenizer, storage, weights=False)
+    folder = tokenizer.removesuffix(f"/{FILE}")
+    if not Place(folder, storage).exists(FILE):
+        raise BadRequest(f"{folder} holds no {FILE}. Give a folder that does, as save_pretrained writes it.")
+    return fetched(folder, storage, (FILE, *OTHER_FILES))
 
 
-def fetched(folder: str, storage: StorageConfig, weights: bool = True) -> str:
-    """Give a folder of this machine with the files of one that may lie elsewhere; a process fetches them once."""
-    return local_path(folder) or _fetched(folder, weights, storage.endpoint_url, storage.anonymous)
+def fetched(folder: str, storage: StorageConfig, files: tuple[str, ...] | None = None) -> str:
+    """Give a folder of this machine with some files (null: all) of one that may lie elsewhere; a process fetches them once."""
+    return local_path(folder) or _fetched(folder, files, storage.endpoint_url, storage.anonymous)
 
 
 @lru_cache
-def _fetched(folder: str, weights: bool, *storage: Any) -> str:
+def _fetched(folder: str, files: tuple[str, ...] | None, *storage: Any) -> str:
     """Fetch into a folder that goes with the process: what lies at an address may be another thing tomorrow."""
     here = tempfile.mkdtemp(prefix="gristmill-fetched-")
     atexit.register(shutil.rmtree, here, ignore_errors=True)
     place = Place(folder, StorageConfig(*storage))
     for name in place.names():
-        if weights or not name.endswith(WEIGHTS):
+        if files is None or name in files:
             Path(here, name).write_bytes(place.read(name))
     return here
 

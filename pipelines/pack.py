@@ -67,8 +67,8 @@ class PackDocuments(Pipeline):
         self.place.check_writable()
         self.splits = split_input(files, job.input)
         if job.pack.template:
-            require_examples(self.splits[0], job.input, job.storage, encode)
-        contents = {"packing": asdict(self.packing), "end and beginning": [encode.eos, encode.bos]}
+            require_examples(self.splits, job.input, job.storage, encode)
+        contents = {"packing": asdict(self.packing), "pack.tokenizer": encode.deciding}
         self.run = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True
         )

@@ -5,7 +5,7 @@ Source: Rho-1, arXiv:2404.07965, section 2.2, step 2.
 """
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -20,7 +20,14 @@ from pipelines.artifacts import load_table, shard_key
 from pipelines.counts import Counts
 from pipelines.isolation import Isolation
 from pipelines.ledger import Ledger, publish_part, table_name
-from pipelines.models import absolute, local_model, require_fit, require_tokenizer, resolve_model
+from pipelines.models import (
+    address_of,
+    local_model,
+    local_tokenizer,
+    require_fit,
+    require_tokenizer,
+    resolve_model,
+)
 from pipelines.notes import StageFailure
 from pipelines.order import END, Span, Spans
 from pipelines.packed import PackedArtifact, open_packed
@@ -94,8 +101,8 @@ class ScoreRows(Pipeline):
         for model in self.models:
             require_fit(model, self.packed.packing, job.storage)
         if job.reference.openai:
-            job.reference.tokenizer = absolute(job.reference.tokenizer)
-            require_tokenizer(job.reference.tokenizer, self.packed.packing)
+            job.reference.tokenizer = address_of(job.reference.tokenizer, job.storage)
+            require_tokenizer(local_tokenizer(job.reference.tokenizer, job.storage), self.packed.packing)
         self.place.check_writable()
         references = len(self.models) or 1
         self.run = described(
@@ -200,6 +207,13 @@ def score(
     ).materialize()
 
 
+def _here(reference: str | Server, storage: StorageConfig) -> str | Server:
+    """Give a reference with its model, or the tokenizer of its rows, on this machine."""
+    if isinstance(reference, str):
+        return local_model(reference, storage)
+    return replace(reference, tokenizer=local_tokenizer(reference.tokenizer, storage))
+
+
 class ScoreUnits:
     """Score units of work in an actor that holds the references."""
 
@@ -208,8 +222,7 @@ class ScoreUnits:
 
         self.packed, self.ledger, self.isolation = packed, ledger, isolation
         with isolation.report.explaining():
-            here = [local_model(each, job.storage) if isinstance(each, str) else each for each in references]
-            self.scorer = Scorer(job.score, here)
+            self.scorer = Scorer(job.score, [_here(each, job.storage) for each in references])
             self.scorer.check(packed.packing)
 
     def __call__(self, rows: pa.Table) -> pa.Table:

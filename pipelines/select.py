@@ -93,7 +93,7 @@ class Select(Pipeline):
 
     def afterwards(self, counts: Counts) -> list[str]:
         rejected = self.stages.opened_pool().rejected
-        lines = [f"{sum(rejected.values()):,} records are no examples: {words_of(rejected)}"] if rejected else []
+        lines = [f"{sum(rejected.values()):,} records are not in the pool: {words_of(rejected)}"] if rejected else []
         for label, place in self.choices.items():
             if excluded := open_choice(place).told["excluded"]:
                 lines.append(f"{label} could not choose {sum(excluded.values()):,} rows: {words_of(excluded)}")

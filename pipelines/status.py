@@ -6,13 +6,17 @@ from operators.storage.filesystem import Place
 from pipelines.amend import failures
 from pipelines.lease import at_work
 from pipelines.order import Spans
-from pipelines.records import Records, State
+from pipelines.records import RECORDS, Records, State, read_records
 from pipelines.registry import PIPELINES
 from pipelines.verify import require_records
 
 
 def show_status(place: Place, say=print) -> None:
-    """Print the state of an artifact. Raises BadRequest if it is none."""
+    """Print the state of an artifact, or a line for each artifact of a folder. Raises BadRequest where there is none."""
+    if inside := _artifacts_in(place):
+        for one, records in inside:
+            say(f"{one.url}: {_progress(records, records.now())}; {_who(records, at_work(one, records))}")
+        return
     records = require_records(place)
     state, working = records.now(), at_work(place, records)
     say(f"{place.url}: {_progress(records, state)}")
@@ -20,6 +24,15 @@ def show_status(place: Place, say=print) -> None:
     PIPELINES[records.run.get("pipeline", "rephrase")].pipeline_class().show(records.run, state.counts, None)
     if failed := failures(state.counts):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
+
+
+def _artifacts_in(place: Place) -> list[tuple[Place, Records]]:
+    """Give the artifacts that lie in a folder, with their records; none where it is an artifact itself."""
+    folders = place.folders()
+    if RECORDS in folders:
+        return []
+    places = [Place(f"{place.url}/{name}", place.storage) for name in folders]
+    return [(one, records) for one in places if (records := read_records(one))]
 
 
 def _progress(records: Records, state: State) -> str:

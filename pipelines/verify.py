@@ -123,7 +123,8 @@ def require_records(place: Place) -> Records:
         ) from error
     if records is None:
         raise BadRequest(
-            f"{place.url} is no artifact of gristmill: no run has begun there (it has no _gristmill/epochs)."
+            f"{place.url} is no artifact of gristmill: no run has begun there (it has no _gristmill/epochs). What `select` and "
+            "`compare` need first is made in features.path."
         )
     return records
 

@@ -21,7 +21,10 @@ COUNTS = ("prompt_tokens", "answer_tokens", "tokens")
 class LengthsConfig:
     """Which tokens are counted."""
 
-    tokenizer: str | None = setting(None, "tokenizer that counts: a model folder, a tokenizer.json, or a hub name")
+    tokenizer: str | None = setting(
+        None,
+        "tokenizer that counts: a model folder (local or s3://), a tokenizer.json, or a hub name; null: that of scorer.path",
+    )
 
 
 class Lengths:

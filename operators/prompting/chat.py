@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import pairwise
 
 from operators.errors import BadRequest
@@ -29,6 +30,11 @@ class Chat:
             self.label, self.closing = self._around()
         except NoExample as refusal:
             raise BadRequest(f"{name}: {refusal.detail}. Choose another template: {OTHERS}.") from refusal
+
+    @property
+    def digest(self) -> str:
+        """Digest the template and the special tokens that it may write."""
+        return blake2b(json.dumps([self.template, self.tokens]).encode(), digest_size=16).hexdigest()
 
     def framed(self, example: Example, turns: str) -> list[Segment]:
         told = example.turns

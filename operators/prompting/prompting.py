@@ -6,7 +6,7 @@ Shapes: T tokens of an example.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -17,7 +17,7 @@ from operators.prompting.chat import Chat
 from operators.prompting.encoding import Encoded, Encoder, Text
 from operators.prompting.templates import FRAMES, TEMPLATES, Segment, Template
 from operators.settings import setting
-from operators.tokenizer import eos_of, load_tokenizer
+from operators.tokenizer import contents_digest, eos_of, load_tokenizer
 
 
 @dataclass
@@ -78,6 +78,12 @@ class Prompting:
             raise BadRequest(f"score_eos: {tokenizer} does not say which token ends a text. Set it to false.")
         special = [added.content for added in self.tokenizer.get_added_tokens_decoder().values() if added.special]
         self.special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """Give what a tokenizer's files decide of the tokens, as plain values: where they lie does not matter."""
+        chat = self.template.digest if isinstance(self.template, Chat) else None
+        return {"tokenizer": contents_digest(self.tokenizer), "chat template": chat, "ends": [self.bos, self.eos]}
 
     def tokenise(self, examples: Sequence[Example]) -> list[Tokens | NoExample]:
         """Give each example's tokens, or why it has none: too_long, no_target, chat_template."""

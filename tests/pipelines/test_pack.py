@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from operators.packed import rows_of
 from operators.storage.filesystem import Place, StorageConfig
 from operators.tokenizer import load_tokenizer
 from pipelines.config import compose
+from pipelines.exits import RunFailed
 from pipelines.groups import GROUP_BYTES, grouped
+from pipelines.models import local_tokenizer
 from pipelines.opening import Otherwise
 from pipelines.pack import PackDocuments, PackJob
 from pipelines.packed import open_packed
@@ -130,6 +133,9 @@ def test_a_tokenizer_in_object_storage_is_fetched_where_it_is_needed(corpus, mod
     assert any("is complete" in line for line in said)
     first = [json.loads(line)["text"] for line in (corpus / "0.jsonl").read_text().splitlines()[:3]]
     assert texts(tmp_path / "out", model) == Counter(first)
+    here = Path(local_tokenizer(f"{there.url}/tokenizer.json", s3))
+    assert {"tokenizer.json", "chat_template.jinja"} < {file.name for file in here.iterdir()}
+    assert not list(here.glob("*.safetensors"))
     with pytest.raises(BadRequest, match=r"s3://corpus/nothing holds no tokenizer\.json"):
         pack(corpus, "s3://corpus/nothing", tmp_path / "none", f"storage.endpoint_url={s3.endpoint_url}")
 
@@ -234,6 +240,37 @@ def test_the_frame_is_read_and_not_learned(instructions, model, tmp_path):
     assert learned(tmp_path / "out", model) == ["Bread.<|end|>"]
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_another_chat_template_is_another_run(instructions, model, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    template = other / "chat_template.jinja"
+    template.write_text("So it is said: " + template.read_text())
+    words = ["input.text_column=null", "pack.template=chat"]
+    pack(instructions, model, tmp_path / "out", *words)
+    with pytest.raises(BadRequest, match=r"pack\.tokenizer"):
+        pack(instructions, str(other), tmp_path / "out", *words)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_records_that_are_no_examples_may_come_first(instructions, model, tmp_path):
+    folder = tmp_path / "several"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(json.dumps({"about": "these files"}) + "\n")
+    long = json.dumps({"instruction": "What is it? " * 9_000, "output": ""})
+    (folder / "b.jsonl").write_text(f"{long}\n{instructions.read_text()}")
+    pack(folder, model, tmp_path / "out", "input.text_column=null", "pack.template=tulu", "examples.turns=last")
+    assert "Bread." in "".join(learned(tmp_path / "out", model))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_broken_file_stops_a_run_that_is_to_stop_there_in_words(instructions, model, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(instructions.read_bytes() * 99)[:-40])
+    with pytest.raises(RunFailed, match=r"a\.jsonl\.gz"):
+        pack(folder, model, tmp_path / "out", "input.text_column=null", "pack.template=tulu", "input.on_error=fail")
+
+
 def test_a_template_wants_whole_records_and_whole_records_a_template(instructions, model, tmp_path):
     with pytest.raises(BadRequest, match=r"pack.template=alpaca frames whole records.*Set input.text_column=null"):
         pack(instructions, model, tmp_path / "out", "pack.template=alpaca")
@@ -244,6 +281,6 @@ def test_a_template_wants_whole_records_and_whole_records_a_template(instruction
 def test_mistyped_columns_are_told_before_anything_is_spent(corpus, model, tmp_path):
     words = ["input.text_column=null", "pack.template=plain", "examples.plain_column=body"]
     with pytest.raises(
-        BadRequest, match=r"none of the first 40 records of .*0.jsonl is an example.*unknown_form: no column"
+        BadRequest, match=r"none of the first 83 records is an example.*in 0.jsonl, unknown_form: no column"
     ):
         pack(corpus, model, tmp_path / "out", *words)

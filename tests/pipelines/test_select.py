@@ -10,6 +10,7 @@ from operators.errors import BadRequest
 from operators.storage.filesystem import Place, StorageConfig
 from pipelines.config import compose
 from pipelines.exits import RunFailed
+from pipelines.features import Features
 from pipelines.lease import Keeper, myself
 from pipelines.ledger import claim
 from pipelines.opening import Otherwise
@@ -23,6 +24,7 @@ from tests.pipelines.selective import run
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 ZIP = ["zip.k1=20", "zip.k2=8", "zip.k3=4"]
+KINDS = ("pool", "likelihood", "choice")  # of the artifacts that stand in the folder of features
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,9 @@ def folder(tmp_path_factory):
     return make_pool(tmp_path_factory.mktemp("select"))
 
 
-def select(folder, name: str, *words: str, input: str = "pool.jsonl") -> Place:
+def select(folder, name: str, *words: str, input: str = "pool.jsonl", **how) -> Place:
     common = [f"input.path={folder / input}", "report.sample=4", f"output.path={folder / name}"]
-    return run("select", *common, *words)
+    return run("select", *common, *words, **how)
 
 
 def chosen(place: Place, label: str) -> list[dict]:
@@ -76,9 +78,12 @@ def test_a_choice_loads_as_a_data_set_and_keeps_its_records_as_they_were(folder)
 def test_another_budget_measures_nothing_twice(folder):
     words = ["selectors=[cross_entropy,ifd]", f"scorer.path={folder / 'model'}", "budget.allow_short=true"]
     shared = f"features.path={folder / 'shared'}"
-    first = select(folder, "budget-5", "budget.rows=5", shared, *words)
+    said = [], []
+    first = select(folder, "budget-5", "budget.rows=5", shared, *words, say=said[0].append)
     before = artifacts(folder / "shared", "likelihood")
-    second = select(folder, "budget-9", "budget.rows=9", shared, *words)
+    second = select(folder, "budget-9", "budget.rows=9", shared, *words, say=said[1].append)
+    needed = [{kind for kind in KINDS for line in lines if f"/{kind}-" in line} for lines in said]
+    assert needed == [set(KINDS), {"choice"}]
     assert artifacts(folder / "shared", "likelihood") == before and len(before) == 1
     five, nine = ([row["id"] for row in chosen(place, "cross_entropy")] for place in (first, second))
     assert nine[:5] == five
@@ -120,7 +125,9 @@ def test_bad_rows_are_rejected_by_name_and_the_others_are_there(folder):
     lines = [json.dumps(row) for row in [*good, *bad]] + ["{not json"]
     (folder / "bad.jsonl").write_text("\n".join(lines) + "\n")
     shared = folder / "bad-features"
-    place = select(folder, "bad", "selectors=random", "budget.share=1", f"features.path={shared}", input="bad.jsonl")
+    words, said = ["selectors=random", "budget.share=1", f"features.path={shared}"], []
+    place = select(folder, "bad", *words, input="bad.jsonl", say=said.append)
+    assert any("are not in the pool" in line and "no_answer" in line for line in said)
     assert {row["id"] for row in chosen(place, "random")} == {row["id"] for row in good}
     (pool,) = artifacts(shared, "pool")
     counts = read_records(Place(str(shared / pool), StorageConfig())).now().counts["rejected"]["document"]
@@ -217,6 +224,13 @@ def test_what_cannot_work_is_told_before_anything_is_read(folder, words, message
     assert not (folder / "refused").exists()
 
 
+def test_records_of_which_none_is_an_example_are_told_before_anything_is_read(folder):
+    write_rows(folder / "other.jsonl", [{"id": str(number), "body": "flour"} for number in range(3)])
+    with pytest.raises(BadRequest, match="none of the first 3 records is an example"):
+        select(folder, "refused", "selectors=random", "budget.rows=1", input="other.jsonl")
+    assert not (folder / "refused").exists()
+
+
 def test_a_choice_that_is_taken_back_is_copied_again_and_the_others_are_not(folder):
     words = ["selectors=[random,zip]", "budget.rows=5", *ZIP]
     place = select(folder, "harmed", *words)
@@ -283,6 +297,12 @@ def test_a_page_embeds_the_beginning_of_a_long_row(folder):
     encoder = Encoder(SelectJob())
     encoder.encoder = Lengths()
     assert encoder(["short", "long " * EMBEDDED]) == [5, EMBEDDED]
+
+
+def test_tokens_are_those_of_the_tokenizer_that_is_named_for_every_selector(folder):
+    job = compose(SelectJob, None, [f"scorer.path={folder / 'model'}", f"lengths.tokenizer={folder / 'model'}"])
+    columns = ["answer_loss", "tokens"]
+    assert list(Features(job, columns).of(columns)) == ["lengths", "likelihood"]  # the first that has a column is read
 
 
 def test_a_row_that_is_too_long_for_the_scorer_is_not_free_where_tokens_are_the_budget(folder):

@@ -45,3 +45,11 @@ def test_of_an_artifact_that_is_begun_the_share_is_never_too_big(place, ending, 
 def test_where_no_run_has_begun_is_told(tmp_path):
     with pytest.raises(BadRequest, match="no run has begun there"):
         show_status(Place(str(tmp_path / "nowhere"), StorageConfig()))
+
+
+def test_of_a_folder_each_artifact_in_it_is_told(tmp_path):
+    for name in ("pool", "likelihood"):
+        artifact(Place(str(tmp_path / name), StorageConfig()))
+    (tmp_path / "notes").mkdir()
+    first, second = told(Place(str(tmp_path), StorageConfig())).splitlines()
+    assert "likelihood: complete" in first and "pool: complete" in second and "no run is at work" in second
