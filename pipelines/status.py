@@ -6,7 +6,7 @@ from operators.storage.filesystem import Place
 from pipelines.amend import failures
 from pipelines.lease import at_work
 from pipelines.order import Spans
-from pipelines.records import RECORDS, Records, State, read_records
+from pipelines.records import RECORDS, Records, State, latest_epoch
 from pipelines.registry import PIPELINES
 from pipelines.verify import require_records
 
@@ -32,7 +32,7 @@ def _artifacts_in(place: Place) -> list[tuple[Place, Records]]:
     if RECORDS in folders:
         return []
     places = [Place(f"{place.url}/{name}", place.storage) for name in folders]
-    return [(one, records) for one in places if (records := read_records(one))]
+    return [(one, require_records(one)) for one in places if latest_epoch(one)]
 
 
 def _progress(records: Records, state: State) -> str:

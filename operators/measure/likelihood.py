@@ -12,13 +12,13 @@ import pyarrow as pa
 from operators.examples import ExampleConfig
 from operators.measure.answers import ANSWER_LOSS, DIRECT_LOSS, Answers, ReadAnswers
 from operators.measure.base import FORWARD_FAILED, ModelConfig, NotFinite, features, vectors
+from operators.measure.lengths import COUNTS
 from operators.measure.line import lined_up
 from operators.measure.released import COLUMNS as RELEASED
 from operators.measure.slabs import prepared
 from operators.prompting import Prompting, PromptingConfig
 from operators.settings import setting
 
-COUNTS = ("prompt_tokens", "answer_tokens", "tokens")
 EMBEDDINGS = ("embedding", "weighted_embedding")
 
 

@@ -53,3 +53,13 @@ def test_of_a_folder_each_artifact_in_it_is_told(tmp_path):
     (tmp_path / "notes").mkdir()
     first, second = told(Place(str(tmp_path), StorageConfig())).splitlines()
     assert "likelihood: complete" in first and "pool: complete" in second and "no run is at work" in second
+
+
+def test_of_a_folder_an_artifact_whose_records_are_damaged_is_named(tmp_path):
+    for name in ("pool", "likelihood"):
+        artifact(Place(str(tmp_path / name), StorageConfig()))
+    damaged = Place(str(tmp_path / "pool"), StorageConfig())
+    for name in damaged.names("_gristmill/epochs"):
+        damaged.publish(name, b"{")
+    with pytest.raises(BadRequest, match=r"records of .*pool cannot be read"):
+        told(Place(str(tmp_path), StorageConfig()))
