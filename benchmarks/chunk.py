@@ -23,9 +23,9 @@ from pathlib import Path
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from operators.chunk import Chunk, ChunkConfig
 from operators.table import DOCUMENTS
-from operators.tokenizer import approximate_tokenizer, load_tokenizer
+from operators.text.chunk import Chunk, ChunkConfig
+from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
 
 WIKIPEDIA = Path(__file__).resolve().parents[2] / "shared" / "data" / "wiki_en"
 VOCABULARY = 32_000

@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.rephrase_endpoint import write_documents
-from operators.storage.filesystem import Place, StorageConfig
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
 from pipelines.config import compose
-from pipelines.lease import Keeper, myself
-from pipelines.ledger import Ledger, claim
-from pipelines.preflight import check
-from pipelines.reading import split_rows
-from pipelines.records import State
-from pipelines.rephrase import RephraseJob, rephrase
+from pipelines.ledger.lease import Keeper, myself
+from pipelines.ledger.ledger import Ledger, claim
+from pipelines.ledger.records import State
+from pipelines.rephrase.dag import rephrase
+from pipelines.rephrase.job import RephraseJob
+from pipelines.rephrase.preflight import check
+from pipelines.rephrase.read import split_rows
 from tests.fakes.openai_server import running_server
 
 VARIANTS = ("as it is", "without commits", "without writing")
@@ -59,7 +61,8 @@ def run(variant: str, documents: str, url: str, output: str) -> None:
     import ray
 
     from cluster.session import session
-    from pipelines.progress import Report, start_board
+    from pipelines.flow.reporter import Report
+    from pipelines.flow.scoreboard import start_board
 
     settings = {
         "input.path": documents,

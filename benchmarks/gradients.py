@@ -20,15 +20,16 @@ from transformers.utils import logging
 
 from benchmarks.measuring import questions
 from benchmarks.scoring import MODELS, VOCABULARY, make_model, timed
-from operators.demo_model.docstrings import docstrings
-from operators.demo_model.tokenizer import train_tokenizer
-from operators.examples import ExampleConfig, example_of
-from operators.language_model import load_causal_lm
-from operators.lora import MOMENTS_FILE, Lora, Moments, add_lora
-from operators.measure.base import ModelConfig
-from operators.measure.gradients import Gradients, GradientsConfig
-from operators.measure.projection import Projection
-from operators.prompting import Prompting, PromptingConfig
+from operators.examples.base import ExampleConfig, example_of
+from operators.examples.prompting import Prompting, PromptingConfig
+from operators.models.causal_lm import load_causal_lm
+from operators.models.demo_model.docstrings import docstrings
+from operators.models.demo_model.tokenizer import train_tokenizer
+from operators.models.lora import MOMENTS_FILE, Lora, Moments, add_lora
+from operators.select.measure.base import ModelConfig
+from operators.select.measure.gradients.config import GradientsConfig
+from operators.select.measure.gradients.measure import Gradients
+from operators.select.measure.gradients.projection import Projection
 
 DIMENSIONS, LOT = 8192, 16
 PROMPTING = PromptingConfig(template="tulu", max_tokens=2048)

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from operators.selectors.base import Budget, BudgetConfig
-from operators.selectors.k_center import KCenter, KCenterConfig
+from operators.select.selectors.base import Budget, BudgetConfig
+from operators.select.selectors.k_center import KCenter, KCenterConfig
 
 BLOCK = 50_000
 

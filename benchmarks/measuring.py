@@ -4,10 +4,10 @@
     python -m benchmarks.measuring --device cuda --models 360M --rows 4000
 
 The rows are questions and answers of lognormal length, made of the documentation strings of Python's standard library. The
-measure (operators/measure/likelihood.py) is given their JSON: it parses, frames and tokenises them, sorts by length, and scores
-each answer with its question and without it. The token scorer (operators/score) is given the tokens of these very contexts,
-packed into rows of 2,048 tokens before the clock starts, with the answers alone as targets; a context that crosses a row's end is
-two for it. Models are Llamas with random weights and a vocabulary of 32,000. Tokens per second count what is read, no padding.
+measure (operators/select/measure/likelihood.py) is given their JSON: it parses, frames and tokenises them, sorts by length,
+and scores each answer with its question and without it. The token scorer (operators/learn/score) is given the tokens of these
+very contexts, packed into rows of 2,048 tokens before the clock starts, with the answers alone as targets; a context that crosses
+a row's end is two for it. Models are Llamas with random weights and a vocabulary of 32,000. Tokens per second count what is read, no padding.
 Both sides take turns; the median of the rounds counts. Where other processes want the processor too, its time says more than the
 clock.
 """
@@ -24,18 +24,18 @@ import torch
 from transformers.utils import logging
 
 from benchmarks.scoring import MEDIAN_TOKENS, MODELS, SPREAD, VOCABULARY, WINDOW, make_model, timed
-from operators.demo_model.docstrings import docstrings
-from operators.demo_model.tokenizer import train_tokenizer
-from operators.examples import ExampleConfig
-from operators.measure.answers import ReadAnswers
-from operators.measure.base import ModelConfig
-from operators.measure.likelihood import Likelihood, LikelihoodConfig
-from operators.measure.line import lined_up
-from operators.pack import Packer
-from operators.packed import PackedRows, Packing
-from operators.prompting import Prompting, PromptingConfig
-from operators.score import ScoreConfig, Scorer
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.examples.base import ExampleConfig
+from operators.examples.prompting import Prompting, PromptingConfig
+from operators.learn.score import ScoreConfig, Scorer
+from operators.models.demo_model.docstrings import docstrings
+from operators.models.demo_model.tokenizer import train_tokenizer
+from operators.select.measure.base import ModelConfig
+from operators.select.measure.likelihood import Likelihood, LikelihoodConfig
+from operators.select.measure.reading.answers import ReadAnswers
+from operators.select.measure.reading.line import lined_up
+from operators.text.tokenizer import contents_digest, load_tokenizer
+from operators.tokens.pack import Packer
+from operators.tokens.rows import PackedRows, Packing
 
 QUESTION_WORDS = 20  # median
 WORDS_OF_A_TOKEN = 0.7

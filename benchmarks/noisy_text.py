@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from operators.demo_model.docstrings import docstrings
-from operators.demo_model.tokenizer import train_tokenizer
-from operators.pack import Packer
-from operators.packed import PackedRows, Packing
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.models.demo_model.docstrings import docstrings
+from operators.models.demo_model.tokenizer import train_tokenizer
+from operators.text.tokenizer import contents_digest, load_tokenizer
+from operators.tokens.pack import Packer
+from operators.tokens.rows import PackedRows, Packing
 
 WIKIPEDIA = Path(__file__).resolve().parents[2] / "shared" / "data" / "wiki_en"
 SPAN = 24  # tokens of a span of noise, on average

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from operators.storage.base import InputConfig
-from operators.storage.filesystem import StorageConfig
+from operators.storage.config import StorageConfig
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import read_documents
 from operators.table import ORIGINAL

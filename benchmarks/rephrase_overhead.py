@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from benchmarks.rephrase_endpoint import WORDS, write_documents
-from operators.prompts import load_prompt, prompt_names
+from operators.rewrite.prompts import load_prompt, prompt_names
 
 ENGINE_CORE, OTHER_CORE = "0", "1"
 SETTINGS = {"max_model_len": 1024, "max_num_seqs": 64, "enforce_eager": True, "block_size": 32}
@@ -87,10 +87,10 @@ def bound(command: list[str]) -> str:
 
 async def bare_engine(model: str, documents: str, styles: list[str]) -> float:
     """Feed everything at once to a bare AsyncLLM and give tokens per second."""
-    from operators.engines.chat import prompt_tokens
-    from operators.engines.vllm_settings import quieten, with_defaults
-    from operators.prompts import load_prompt
-    from operators.rephrase import ASSISTANT
+    from operators.models.engines.chat import prompt_tokens
+    from operators.models.engines.vllm.arguments import quieten, with_defaults
+    from operators.rewrite.prompts import load_prompt
+    from operators.rewrite.rephrase import ASSISTANT
 
     quieten()
     arguments = with_defaults({"model": model, **SETTINGS}, on_cpu=True)

@@ -18,12 +18,13 @@ from itertools import islice
 from pathlib import Path
 
 from operators.storage.base import END, InputFile, Split
-from operators.storage.filesystem import Place, StorageConfig
-from pipelines.lease import myself
-from pipelines.ledger import Ledger, claim, folded
-from pipelines.order import Span
-from pipelines.reading import split_rows
-from pipelines.records import Commit, Part, State, read_records
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place
+from pipelines.ledger.lease import myself
+from pipelines.ledger.ledger import Ledger, claim, folded
+from pipelines.ledger.records import Commit, Part, State, read_records
+from pipelines.ledger.spans import Span
+from pipelines.rephrase.read import split_rows
 
 UNITS_PER_ORDER, ORDERS_PER_COMMIT, ORDERS_PER_SPLIT = 128, 8, 1563
 COMMITS_PER_FOLD = 4096

@@ -29,12 +29,12 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from operators.demo_model.docstrings import docstrings
-from operators.demo_model.tokenizer import train_tokenizer
-from operators.pack import Packer
-from operators.packed import PackedRows, Packing
-from operators.score import ScoreConfig, Scorer
-from operators.tokenizer import contents_digest, load_tokenizer
+from operators.learn.score import ScoreConfig, Scorer
+from operators.models.demo_model.docstrings import docstrings
+from operators.models.demo_model.tokenizer import train_tokenizer
+from operators.text.tokenizer import contents_digest, load_tokenizer
+from operators.tokens.pack import Packer
+from operators.tokens.rows import PackedRows, Packing
 
 VOCABULARY, WINDOW, BATCH = 32_000, 2048, 16
 MODELS = {"5M": (128, 4, 2), "30M": (384, 10, 6), "360M": (1024, 22, 16)}  # hidden, layers, heads

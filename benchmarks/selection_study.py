@@ -23,11 +23,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cluster.session import ClusterConfig, session
-from operators.demo_model.tokenizer import train_tokenizer
+from operators.models.demo_model.tokenizer import train_tokenizer
 from operators.storage.filesystem import Place
 from pipelines.config import compose
 from pipelines.registry import PIPELINES
-from pipelines.run import run_pipeline
+from pipelines.run.execute import run_pipeline
 
 CLASSES = {
     "ABBR": "abbreviation",

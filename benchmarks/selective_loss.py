@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from operators.losses import build_loss
-from operators.losses.base import LossRows
-from operators.losses.config import LossConfig
-from operators.losses.head import Head, token_losses
-from operators.losses.weighted import weighted_cross_entropy
+from operators.learn.losses import build_loss
+from operators.learn.losses.base import LossRows
+from operators.learn.losses.config import LossConfig
+from operators.learn.losses.fused import weighted_cross_entropy
+from operators.models.head import Head, token_losses
 
 KEEP = 0.6
 

@@ -31,15 +31,15 @@ import pyarrow as pa
 import torch
 
 from benchmarks.noisy_text import prepare, read, write
-from operators.losses import LossConfig, build_loss
-from operators.losses.selective import choose
-from operators.packed import PackedRows, flat, rows_of
-from operators.score import ScoreConfig, Scorer
-from operators.training.config import BatchConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
-from operators.training.feeding import Shards, take
-from operators.training.loop import Trainer
-from operators.training.objective import on_device
-from operators.training.parallel import World
+from operators.learn.losses import LossConfig, build_loss
+from operators.learn.losses.selective import choose
+from operators.learn.score import ScoreConfig, Scorer
+from operators.learn.training.config import BatchConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from operators.learn.training.feeding import Shards, take
+from operators.learn.training.loop import Trainer
+from operators.learn.training.objective import on_device
+from operators.learn.training.parallel import World
+from operators.tokens.rows import PackedRows, flat, rows_of
 
 ARMS = {"plain": "#666666", "selective": "#d55e00", "oracle": "#3f8fd2"}  # and their colours
 WATCHED_ROWS = 32  # of the corpus, in which the choice is looked at

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from operators.selectors.base import Budget, BudgetConfig
-from operators.selectors.zip import MARK, Zip, ZipConfig
+from operators.select.selectors.base import Budget, BudgetConfig
+from operators.select.selectors.zip import MARK, Zip, ZipConfig
 
 PART_ROWS, MEAN_BYTES, SEED = 5_000, 887, 0
 EXCHANGES = (1, 1, 2, 1, 4)  # of the chats, in turn

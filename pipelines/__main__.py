@@ -64,12 +64,12 @@ def _command(name: str) -> None:
         overrides: Overrides = None, config: Config = None, new: New = False, fork: Fork = False, retry: Retry = None
     ) -> None:
         from pipelines.config import compose
-        from pipelines.opening import chosen
+        from pipelines.ledger.opening import chosen
 
         job, otherwise = compose(PIPELINES[name].job_class(), config, overrides or []), chosen(new, fork)
         if retry not in (None, "failed"):
             raise BadRequest(f"--retry {retry}: there is only `--retry failed`.")
-        from pipelines.run import run_pipeline
+        from pipelines.run.execute import run_pipeline
 
         run_pipeline(PIPELINES[name].pipeline_class()(job), otherwise, retry_failed=retry == "failed")
 
@@ -105,13 +105,14 @@ Repair = Annotated[
 @app.command()
 def verify(output: Output, endpoint_url: Endpoint = None, repair: Repair = False) -> None:
     """Prove that an artifact is whole: every part by its checksum, every unit once. Exits 0 if it is, 1 if not."""
-    from pipelines.verify import run_verify
+    from pipelines.ledger.verify import run_verify
 
     run_verify(_place(output, endpoint_url), repair)
 
 
 def _place(output: str, endpoint_url: str | None):
-    from operators.storage.filesystem import Place, StorageConfig
+    from operators.storage.config import StorageConfig
+    from operators.storage.filesystem import Place
 
     return Place(output, StorageConfig(endpoint_url=endpoint_url))
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from operators.prompts import load_prompt, prompt_names
+from operators.rewrite.prompts import load_prompt, prompt_names
+from pipelines.choose.selectors import SELECTORS
 from pipelines.registry import PIPELINES
-from pipelines.selectors import SELECTORS
 
 if TYPE_CHECKING:
     from pipelines.config import Setting

@@ -9,13 +9,14 @@ import os
 import textwrap
 from pathlib import Path
 
-from operators.demo_model import docstrings, make_demo_model
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place, StorageConfig
+from operators.models.demo_model import docstrings, make_demo_model
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import guarded
-from pipelines.rephrase import RephraseJob
+from pipelines.rephrase.job import RephraseJob
 
 CONFIG = "configs/rephrase/quickstart.yaml"
 SHOWN = 5
@@ -31,7 +32,7 @@ def main() -> None:
     write_documents(Path(job.input.path))
     make_demo_model(Path(job.engine.vllm["model"]))
 
-    from pipelines.rephrasing import run_rephrase
+    from pipelines.rephrase.pipeline import run_rephrase
 
     run_rephrase(job)
     show_pairs(job.output.path)

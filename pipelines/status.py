@@ -3,12 +3,12 @@
 from operators.storage.base import parse_key
 from operators.storage.compression import packing
 from operators.storage.filesystem import Place
-from pipelines.amend import failures
-from pipelines.lease import at_work
-from pipelines.order import Spans
-from pipelines.records import RECORDS, Records, State, latest_epoch
+from pipelines.ledger.lease import at_work
+from pipelines.ledger.records import RECORDS, Records, State, latest_epoch
+from pipelines.ledger.rollback import failures
+from pipelines.ledger.spans import Spans
+from pipelines.ledger.verify import require_records
 from pipelines.registry import PIPELINES
-from pipelines.verify import require_records
 
 
 def show_status(place: Place, say=print) -> None:

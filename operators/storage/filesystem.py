@@ -13,23 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from operators.errors import BadRequest, StorageRefusal
-from operators.settings import setting
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+from operators.storage.config import StorageConfig
 
 READ_AHEAD = 8 * 2**20  # bytes
+
+
 READS_AT_ONCE = 16
+
+
 TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")  # the name of a file that is being written
+
+
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
-
-
-@dataclass
-class StorageConfig:
-    endpoint_url: str | None = setting(
-        None, "address of the S3 service; null: AWS_ENDPOINT_URL, else Amazon's own", identity=False
-    )
-    anonymous: bool = setting(False, "read S3 without credentials, as public buckets allow", identity=False)
 
 
 def local_path(url: str) -> str | None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from operators.errors import BadRequest
 from operators.storage.base import InputConfig, InputFile, Split
 from operators.storage.compression import bare_name, packing
-from operators.storage.filesystem import StorageConfig, local_path, open_filesystem, storage_errors
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import local_path, open_filesystem, storage_errors
 from operators.storage.formats import FORMATS, guess, known_endings, require_format
 
 ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents are in data/*.parquet

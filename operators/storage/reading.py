@@ -9,23 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.storage.base import (
-    END,
-    PIECE_BYTES,
-    UNREADABLE,
-    CorruptFile,
-    Damage,
-    Format,
-    InputConfig,
-    InputFile,
-    Piece,
-    Record,
-    Row,
-    Split,
-    WrongFormat,
-)
-from operators.storage.filesystem import StorageConfig, open_reading
+from operators.storage.base import END, PIECE_BYTES, UNREADABLE, CorruptFile, InputConfig, InputFile, Piece, Split
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import open_reading
 from operators.storage.formats import FORMATS
+from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat
 from operators.table import DOCUMENTS
 
 STAGE = "read"

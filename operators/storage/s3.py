@@ -21,7 +21,7 @@ from s3fs.core import S3_RETRYABLE_ERRORS, ClientError, S3File, S3FileSystem, bo
 from operators.errors import StorageFailure, StorageRefusal
 
 if TYPE_CHECKING:
-    from operators.storage.filesystem import StorageConfig
+    from operators.storage.config import StorageConfig
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

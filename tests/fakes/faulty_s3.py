@@ -18,7 +18,7 @@ from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from operators.storage.filesystem import StorageConfig
+from operators.storage.config import StorageConfig
 
 PIECE = 1 << 16  # bytes read of a request at once
 

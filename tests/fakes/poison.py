@@ -15,13 +15,13 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from operators.engines.base import Completion, Request
-from operators.fan_out import FanOut
-from operators.storage.base import Record, Row
+from operators.models.engines.base import Completion, Request
+from operators.rewrite.fan_out import FanOut
 from operators.storage.formats import FORMATS
-from operators.storage.jsonl import Jsonl
+from operators.storage.formats.base import Record, Row
+from operators.storage.formats.jsonl import Jsonl
 from operators.table import living
-from pipelines.reading import ReadOrders
+from pipelines.rephrase.read import ReadOrders
 
 EVIL = re.compile(r"(a+)+$")
 

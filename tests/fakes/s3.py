@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from operators.storage.filesystem import StorageConfig, open_filesystem
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import open_filesystem
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test-key", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
 

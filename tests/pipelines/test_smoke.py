@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from operators.demo_model.docstrings import docstrings
+from operators.models.demo_model.docstrings import docstrings
 from pipelines.config import compose
+from pipelines.ledger.verify import verify
 from pipelines.quickstart import write_documents
 from pipelines.registry import PIPELINES
-from pipelines.run import run_pipeline
-from pipelines.verify import verify
+from pipelines.run.execute import run_pipeline
 from tests.tiny_model import make_tiny_model
 
 CONFIGS = Path("configs")

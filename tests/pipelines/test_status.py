@@ -3,13 +3,14 @@ from dataclasses import replace
 import pytest
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place, StorageConfig
-from pipelines.lease import myself
-from pipelines.ledger import claim
-from pipelines.order import Spans
-from pipelines.records import read_records
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place
+from pipelines.ledger.lease import myself
+from pipelines.ledger.ledger import claim
+from pipelines.ledger.records import read_records
+from pipelines.ledger.spans import Spans
 from pipelines.status import show_status
-from tests.pipelines.finished import RUN, SPLITS, artifact
+from tests.pipelines.ledger.finished import RUN, SPLITS, artifact
 
 
 @pytest.fixture

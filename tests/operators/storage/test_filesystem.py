@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest, StorageRefusal
-from operators.storage.filesystem import Place, StorageConfig, open_filesystem
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place, open_filesystem
 
 
 @pytest.fixture(params=["local", "s3"])

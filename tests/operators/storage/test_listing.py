@@ -5,7 +5,8 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.base import InputConfig, InputFile
-from operators.storage.filesystem import StorageConfig, open_filesystem
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import open_filesystem
 from operators.storage.listing import list_input, split_input
 from tests.operators.storage.documents import LOCAL
 

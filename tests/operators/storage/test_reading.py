@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.storage import jsonl
 from operators.storage.base import END, CorruptFile, InputConfig
 from operators.storage.filesystem import open_filesystem
+from operators.storage.formats import jsonl
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import check_input, read_documents
 from operators.table import DOCUMENTS

@@ -1,6 +1,0 @@
-"""A demonstration model for machines that reach no model hub: made here, in minutes, from what Python brings."""
-
-from operators.demo_model.docstrings import docstrings
-from operators.demo_model.make import DemoModelConfig, make_demo_model
-
-__all__ = ["DemoModelConfig", "docstrings", "make_demo_model"]

@@ -1,0 +1,1 @@
+"""Records as what is asked and answered."""

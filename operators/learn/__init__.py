@@ -1,0 +1,1 @@
+"""Learning: losses, the trainer, reference scores of tokens, training dynamics."""

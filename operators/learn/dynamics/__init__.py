@@ -1,0 +1,35 @@
+"""How the loss of each token moves while a model learns: statistics, classes, curves, and a page to look at them."""
+
+from operators.learn.dynamics.classes import (
+    CLASSES,
+    UNDEFINED,
+    ClassTotals,
+    DynamicsConfig,
+    LossCurves,
+    TokenClasses,
+    classify,
+    curves_of,
+    totals_of,
+)
+from operators.learn.dynamics.page import Report, Sample, page
+from operators.learn.dynamics.plot import plot_curves
+from operators.learn.dynamics.statistics import TokenStatistics, join, mean_last_loss
+
+__all__ = [
+    "CLASSES",
+    "UNDEFINED",
+    "ClassTotals",
+    "DynamicsConfig",
+    "LossCurves",
+    "Report",
+    "Sample",
+    "TokenClasses",
+    "TokenStatistics",
+    "classify",
+    "curves_of",
+    "join",
+    "mean_last_loss",
+    "page",
+    "plot_curves",
+    "totals_of",
+]

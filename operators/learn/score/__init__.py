@@ -1,0 +1,6 @@
+"""Scores: what a reference model makes of every token of packed rows, saved once and read by every run that selects."""
+
+from operators.learn.score.base import ScoreConfig, Server, score_columns
+from operators.learn.score.scorer import Scorer
+
+__all__ = ["ScoreConfig", "Scorer", "Server", "score_columns"]

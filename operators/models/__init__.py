@@ -1,0 +1,1 @@
+"""Models: causal language models in parts, sentence encoders, and engines that generate."""

@@ -1,0 +1,1 @@
+"""Chunks into rewrites: requests, prompts, what is repaired, dropped, checked and mixed."""

@@ -1,0 +1,7 @@
+"""Prompts: one Markdown file each, and how they are read, filled and their answers parsed."""
+
+from operators.rewrite.prompts.base import ORDERS, Prompt
+from operators.rewrite.prompts.load import load_prompt, prompt_names
+from operators.rewrite.prompts.parsers import PARSERS, Parsed
+
+__all__ = ["ORDERS", "PARSERS", "Parsed", "Prompt", "load_prompt", "prompt_names"]

@@ -1,0 +1,1 @@
+"""Rules that repair or drop a rewrite."""

@@ -1,0 +1,1 @@
+"""What selectors share: ranks, quotas, distances, clusters."""

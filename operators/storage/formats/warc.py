@@ -1,0 +1,112 @@
+"""WARC, WET and ARC files: every captured document is a row, its main text or the reason why it has none."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from operators.storage.base import InputConfig, Split
+from operators.storage.compression import Gap, bare_name, blocks
+from operators.storage.formats.base import Damage, Record, Row, WrongFormat
+from operators.storage.formats.jsonl import as_record, compact
+from operators.storage.formats.lines import text_row
+from operators.storage.formats.response import BadResponse, parse_response
+from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, Head, frames
+from operators.storage.sniff import foreign
+from operators.storage.window import Window
+from operators.text.extract import decode, extract
+
+DOCUMENTS = ("response", "resource", "conversion")  # the kinds of record that are documents
+HTML = ("text/html", "application/xhtml+xml")
+TEXT_SHARE = 8  # a page has about this many bytes for one of text
+HEAD = 2**12  # bytes
+
+
+class Warc:
+    endings = (".warc", ".arc", ".wet")
+    divisible = False
+
+    def __init__(self, split: Split, config: InputConfig):
+        self.name, self.whole = split.file.name, config.text_column is None
+
+    def records(self, handle: BinaryIO) -> Iterator[Record]:
+        """Yield a record per document; its position is an offset in the unpacked file. Damage costs what it hits."""
+        window = Window(blocks(handle, self.name))
+        window.fill(HEAD)
+        named_arc = bare_name(self.name).endswith(".arc")
+        is_arc = window.match(ARC_START) or (named_arc and not window.match(WARC_START))
+        for frame in frames(window, ARC if is_arc else WARC):
+            if frame.head is None:
+                yield Record(frame.position, 0, Damage("corrupt_file", f"at byte {frame.position}: {frame.error}"))
+            elif frame.head.kind in DOCUMENTS:
+                weight = len(frame.block or b"") // (1 if frame.head.kind == "conversion" else TEXT_SHARE)
+                yield Record(frame.position, weight, _payload(frame))
+            elif frame.torn:
+                detail = f"in the {frame.head.kind or 'nameless'} record at byte {frame.position}: {frame.error}"
+                yield Record(frame.position, 0, Damage("corrupt_file", detail))
+
+    def row(self, payload: Frame) -> Row:
+        head, block = payload.head, payload.block
+        is_http = head.kind == "response" and (head.mime.startswith("application/http") or head.url.startswith("http"))
+        type, body = head.mime, block
+        if is_http:
+            try:
+                response = parse_response(block)
+            except BadResponse as error:
+                return _rejected(head, error.reason, str(error))
+            type, body = response.fields.get("content-type", ""), response.body
+            if not 200 <= response.status < 300:
+                return _rejected(head, "http_status", str(response.status), type)
+        row = _document(head, type, body)
+        return as_record(row) if self.whole else row
+
+    def check(self, handle: BinaryIO) -> bool:
+        head = next(iter(blocks(handle, self.name)), b"")
+        if isinstance(head, Gap) or not head:
+            return False
+        head = head.lstrip()
+        if WARC_START.match(head) or ARC_START.match(head):
+            return True
+        raise WrongFormat(f"begins like {foreign(head) or repr(head[:40])}, not like WARC or ARC")
+
+
+def _payload(frame: Frame) -> Frame | Row | Damage:
+    head = frame.head
+    if frame.torn:
+        return Damage("broken_record", _detail(head, frame.error), head.id)
+    if frame.error:
+        return _rejected(head, "broken_record", frame.error)
+    if frame.block is None:
+        return _rejected(head, "too_large", f"it has {head.length} bytes, {MAX_BLOCK} are read at the most")
+    return frame
+
+
+def _document(head: Head, type: str, body: bytes) -> Row:
+    """Return the row of a captured document of the media type that its header field `type` tells."""
+    mime, _, parameters = type.partition(";")
+    mime = mime.strip().lower()
+    charset = parameters.lower().rpartition("charset=")[2].split(";")[0] if "charset=" in parameters.lower() else None
+    if mime == "text/plain":
+        try:
+            text = body.decode() if head.kind == "conversion" else decode(body, charset)
+        except UnicodeDecodeError as error:
+            return _rejected(head, "invalid_utf8", f"at byte {error.start} of the text: {error.reason}", type)
+        return text_row(text, head.id, _metadata(head, mime))
+    if mime not in HTML and (mime or not body.lstrip().startswith(b"<")):
+        return _rejected(head, "not_html", mime or "no media type", type)
+    text = extract(body, charset)
+    if text is None:
+        return _rejected(head, "no_main_text", None, type)
+    return text_row(text, head.id, _metadata(head, mime))
+
+
+def _rejected(head: Head, reason: str, cause: str | None, type: str = "") -> Row:
+    mime = type.partition(";")[0].strip().lower()
+    return Row(head.id, None, _metadata(head, mime), reason, _detail(head, cause))
+
+
+def _detail(head: Head, cause: str | None) -> str:
+    place = " of ".join(part for part in (head.id, head.url) if part)
+    return f"{cause}; {place}" if cause else place
+
+
+def _metadata(head: Head, mime: str) -> str:
+    return compact({"url": head.url, "date": head.date, "mime": mime or None})

@@ -1,0 +1,1 @@
+"""Text as it is: pages into text, sentence ends, tokens, chunks."""

@@ -1,0 +1,154 @@
+"""Does a selector beat random? Choose by each, train a student on each choice, evaluate them all, and compare with error bars.
+
+    select (random at several seeds among them) -> a student for each choice and seed -> evaluation -> comparison
+
+Source: arXiv:2410.09335. Students on random rows are the yardstick: their mean and spread, never the best of them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from operators.errors import BadRequest
+from operators.select.comparison.page import comparison_page, comparison_table
+from operators.select.comparison.statistics import Comparison, Metric, compare
+from operators.select.comparison.statistics import Student as Trained
+from operators.select.evaluate.base import with_answers
+from operators.storage.filesystem import Place
+from pipelines.compare.card import COLUMNS, NUMBERS, PAGE, TABLE, facts
+from pipelines.compare.job import CompareJob, select_job
+from pipelines.compare.pace import ComparePace
+from pipelines.compare.runs import Run, runs_of
+from pipelines.compare.tasks import Exam, Questions, evaluate_student
+from pipelines.config import identity
+from pipelines.counts import Counts
+from pipelines.flow.reporter import Report
+from pipelines.ledger.artifacts import load_table, parts_in_order
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.records import State, read_records
+from pipelines.ledger.spans import Spans
+from pipelines.pool.artifact import open_pool
+from pipelines.pool.pipeline import ReadPool
+from pipelines.run.card import card, show
+from pipelines.run.pipeline import Pipeline, described, digest, output_place
+from pipelines.select.job import features_folder
+from pipelines.select.pipeline import Select
+from pipelines.select.report import shared
+from pipelines.stock.models import resolve_model
+from pipelines.train.student import Student, require_student
+
+METRICS = [Metric("accuracy", scale=100), Metric("macro_f1", scale=100), Metric("answer_loss", higher_is_better=False)]
+
+
+class Compare(Pipeline):
+    """Raises BadRequest for what cannot work, before anything is spent."""
+
+    quiet = True  # Ray Train tells at length of every worker
+
+    def __init__(self, job: CompareJob):
+        self.job, self.cluster = job, job.cluster
+        self.place = output_place(job.output.path, job.storage, "runs/comparison")
+        if job.evaluation.path is None:
+            raise BadRequest("evaluation.path is not given: the examples that every student is evaluated on.")
+        require_student(job.student, job.storage)
+        self.folder = features_folder(job, self.place)
+        self.select = Select(select_job(job, self.folder), self.folder)
+        self.evaluation = ReadPool(job.pool(job.evaluation), self.folder)
+        self.runs = list(runs_of(job, self.select))
+        self.shared = 0  # rows of the evaluation set that are in the pool too
+        self.place.check_writable()
+        contents = {"choices": self.select.run["fingerprint"], "evaluation": digest(self.evaluation.run)}
+        splits = [run.split for run in self.runs]
+        self.run = described("compare", job, contents, self.select.run["input"], splits)
+
+    def needs(self) -> Iterator[Pipeline]:
+        """Choose, and train a student on each choice."""
+        yield self.evaluation
+        yield from self.select.needs()  # which tells where the choices are
+        yield self.select
+        for run in self.runs:
+            yield from self._student(run).needs()
+
+    def left(self, state: State) -> list[Run]:
+        return [run for run in self.runs if not state.done.get(run.split, Spans()).complete]
+
+    def of_all(self, work: list[Run]) -> Counts:
+        return {"read": {"of_students": len(work)}}
+
+    def pace(self) -> "ComparePace":
+        return ComparePace()
+
+    def stream(self, work: list[Run], ledger: Ledger, report: Report) -> None:
+        """Evaluate the students, as many at a time as there is room for."""
+        import ray
+
+        from cluster.resources import model_share
+
+        job = self.job
+        pool = open_pool(self.evaluation.place.url, job.storage, "evaluation.path")
+        config = with_answers(job.evaluate, map(pool.load, pool.parts), job.examples)
+        questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
+        self.shared = ray.get(ray.remote(shared).remote(self.select.stages.opened_pool(), pool))
+        task = ray.remote(evaluate_student).options(max_retries=1, **model_share(None)[1])
+        ray.get([task.remote(self._exam(run), questions, ledger, report) for run in work])
+
+    def afterwards(self, counts: Counts) -> list[str]:
+        note = f"note: {self.shared:,} rows of the evaluation set are in the pool too: students may have learned them"
+        return [note] if self.shared else []
+
+    def report(self, state: State) -> dict[str, bytes]:
+        """Compare the students."""
+        comparison = self._comparison()
+        return {
+            PAGE: comparison_page(comparison).encode(),
+            TABLE: comparison_table(comparison).encode(),
+            NUMBERS: json.dumps(comparison.data(), indent=1).encode(),
+        }
+
+    def _comparison(self) -> Comparison:
+        rows = [row for part in data_of(self.place) for row in part.to_pylist()]
+        trained = [
+            Trained(row["selector"], row["seed"], row["rows"], row["tokens"], json.loads(row["metrics"]))
+            for row in rows
+        ]
+        measured = [each for each in METRICS if any(student.metrics.get(each.name) is not None for student in trained)]
+        told = {
+            "evaluation rows that are in the pool too": max(row["shared"] for row in rows),
+            "report of the choices": f"{self.select.place.url}/{PAGE}",
+        }
+        return compare(self.place.url.rpartition("/")[2], trained, measured, facts=told)
+
+    def _student(self, run: Run) -> Student:
+        job = self.job
+        config, choice = replace(job.student, seed=job.student.seed + run.seed), self.select.choices[run.label].url
+        model = job.student.model.path and resolve_model(job.student.model.path, job.storage)[1]
+        deciding = [choice.rpartition("/")[2], identity(config), identity(job.examples), job.prompting.template, model]
+        digest = blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=8).hexdigest()
+        folder, rows = f"{self.folder}/student-{digest}", (f"{choice}/data",)
+        return Student(config, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
+
+    def _exam(self, run: Run) -> Exam:
+        """Say where a student is, and what it was trained on."""
+        model, storage = self._student(run).model, self.job.storage
+        rows = read_records(self.select.place).now().counts["kept"][run.label]
+        trained = read_records(Place(model, storage)).now().counts["tokens"]["trained"]
+        known = {"selector": run.selector, "choice": run.label, "seed": run.seed, "rows": rows, "tokens": trained}
+        known |= {"shared": self.shared}
+        return Exam(run.name, run.split, resolve_model(model, storage)[0], known)
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = "Students trained on what several selectors chose, compared; made with `gristmill run compare`."
+        return card("comparison", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))
+
+
+def data_of(place: Place) -> Iterator[pa.Table]:
+    """Read the rows of an artifact, a part at a time."""
+    return (load_table(place, part) for part in parts_in_order(place, read_records(place)))

@@ -1,0 +1,1 @@
+"""How rows flow through Ray, with faults."""

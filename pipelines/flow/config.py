@@ -1,0 +1,36 @@
+"""What a run does about faults, and how much it may lose."""
+
+from dataclasses import dataclass
+
+from operators.errors import BadRequest
+from operators.settings import setting
+
+
+@dataclass
+class FaultConfig:
+    """What is done about rows and engines that hang."""
+
+    deadline_s: float = setting(
+        600.0,
+        "seconds: a row that is worked on for longer is rejected, an engine that answers nothing for longer is restarted",
+        identity=False,
+    )
+
+    def __post_init__(self):
+        if not self.deadline_s > 0:
+            raise BadRequest(f"faults.deadline_s is a number of seconds above 0, got {self.deadline_s}.")
+
+
+@dataclass
+class CommitConfig:
+    """How much may be lost when everything dies at once."""
+
+    max_uncommitted_requests: int = setting(
+        2000, "requests per engine copy that may be under way or answered, and not yet committed", identity=False
+    )
+
+    def __post_init__(self):
+        if self.max_uncommitted_requests < 1:
+            raise BadRequest(
+                f"commit.max_uncommitted_requests is a number of requests from 1, got {self.max_uncommitted_requests}."
+            )

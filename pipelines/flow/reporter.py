@@ -1,0 +1,89 @@
+"""What the processes of a run are handed to reach its scoreboard."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from operators.errors import BadRequest, StorageFailure
+from operators.models.engines.base import EngineFailure
+from operators.storage.base import CorruptFile
+from pipelines.counts import Counts
+from pipelines.flow.tracker import Cursor, StageFailure
+
+
+class Report:
+    """What workers are handed to reach the scoreboard."""
+
+    def __init__(self, board):
+        self.board = board
+
+    def begin(self, key: str) -> int:
+        """Note that some work begins; wait for the number of processes that died of it before (about a millisecond)."""
+        import ray
+
+        return ray.get(self.board.begin.remote(key))
+
+    def end(self, key: str, answered: bool = False) -> None:
+        self.board.end.remote(key, answered)
+
+    def settled(self, keys: list[str]) -> None:
+        """Tell the engines which orders are committed, and wait until that is noted: they hold back others for it."""
+        import ray
+
+        ray.get(self.board.settle.remote(keys))
+
+    async def begun(self, key: str) -> int:
+        return await self.board.begin.remote(key)
+
+    async def deaths_at(self, key: str) -> int:
+        return await self.board.deaths_at.remote(key)
+
+    async def settled_since(self, cursor: Cursor | None) -> tuple[Cursor, list[str] | None]:
+        return await self.board.settled_since.remote(cursor)
+
+    async def engine_starts(self, actor: str) -> tuple[int, int, bool]:
+        return await self.board.engine_starts.remote(actor)
+
+    def engine_started(self) -> None:
+        self.board.engine_started.remote()
+
+    def answered(self) -> None:
+        self.board.answered.remote()
+
+    def add(self, counts: Counts) -> None:
+        self.board.add.remote(counts)
+
+    def engine(self, name: str, state: dict) -> None:
+        self.board.engine.remote(name, state)
+
+    def latest(self, state: dict) -> None:
+        self.board.tell.remote(state)
+
+    def failed(self, message: str, asked_wrongly: bool = False) -> None:
+        """Take down why the run cannot go on, and wait until that is noted."""
+        import ray
+
+        ray.get(self.board.fail.remote(message, asked_wrongly))
+
+    def noticed(self, message: str) -> None:
+        import ray
+
+        ray.get(self.board.notice.remote(message))
+
+    def last_notice(self) -> str | None:
+        import ray
+
+        return ray.get(self.board.last_notice.remote())
+
+    def why(self) -> str | None:
+        import ray
+
+        return ray.get(self.board.why.remote())
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types."""
+        try:
+            yield
+        except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
+            self.failed(str(error), isinstance(error, BadRequest))
+            raise

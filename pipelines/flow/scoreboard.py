@@ -1,0 +1,73 @@
+"""What a run shows while it goes: one live panel on a terminal, plain lines elsewhere."""
+
+from pipelines.counts import Counts, add_counts
+from pipelines.flow.tracker import Notes
+
+
+class Scoreboard(Notes):
+    """Collects what all processes of a run report. Lives in a Ray actor; who reports counts does not wait for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts: Counts = {}
+        self.engines: dict[str, dict] = {}
+        self.failure: str | None = None
+        self.asked_wrongly = False
+        self.latest: dict = {}
+        self.noticed: str | None = None
+
+    def add(self, counts: Counts) -> None:
+        """Add counts to those that are there."""
+        self.counts = add_counts(self.counts, counts)
+
+    def engine(self, name: str, state: dict) -> None:
+        """Take the latest state of an engine: its requests and tokens so far, and when it began and last answered."""
+        self.engines[name] = state
+
+    def engine_starts(self, actor: str) -> tuple[int, int, bool]:
+        for name, state in self.engines.items():
+            if name.startswith(actor):
+                state["in_flight"] = 0  # in an earlier life of the actor
+        return super().engine_starts(actor)
+
+    def fail(self, message: str, asked_wrongly: bool = False) -> None:
+        """Take down why the run cannot go on, and whether that is a bad request; the first to say so is right."""
+        if self.failure is None:
+            self.failure, self.asked_wrongly = message, asked_wrongly
+
+    def why(self) -> str | None:
+        return self.failure
+
+    def is_bad_request(self) -> bool:
+        return self.asked_wrongly
+
+    def notice(self, message: str) -> None:
+        """Take down an error that the run may outlive."""
+        self.noticed = message
+
+    def last_notice(self) -> str | None:
+        return self.noticed
+
+    def tell(self, state: dict) -> None:
+        """Take down how things stand, in the place of how they stood."""
+        self.latest = state
+
+    def read(self) -> Counts:
+        """Give all counts; those of all engines together stand under `engine`."""
+        states = list(self.engines.values())
+        sums = add_counts(*({k: v for k, v in state.items() if k not in ("began", "last")} for state in states))
+        began, last = (pick((s[key] for s in states), default=0.0) for pick, key in ((min, "began"), (max, "last")))
+        return {"read": {}} | self.counts | {"latest": self.latest, "engine": sums | {"seconds": last - began}}
+
+
+def start_board():
+    """Start the scoreboard in an actor beside the driver, without which it is not needed. One that dies starts again, empty."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return (
+        ray.remote(Scoreboard)
+        .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+        .remote()
+    )

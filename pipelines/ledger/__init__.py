@@ -1,0 +1,1 @@
+"""What is durable of an artifact, and who may write it. Knows no Ray."""

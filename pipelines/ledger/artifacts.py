@@ -1,0 +1,79 @@
+"""Finished artifacts, as later stages open them: their parts in the order of the data, read whole and held to their checksums."""
+
+import io
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.errors import BadRequest, StorageFailure
+from operators.storage.base import END
+from operators.storage.config import StorageConfig
+from operators.storage.filesystem import Place
+from pipelines.ledger.records import Part, Records, read_records
+from pipelines.ledger.spans import Spans
+
+
+def finished(path: str | None, storage: StorageConfig, setting: str, pipeline: str) -> tuple[Place, Records]:
+    """Open what a pipeline made. Raises BadRequest where it is something else, or not finished."""
+    if not path:
+        raise BadRequest(f"{setting} is not given: the folder that `gristmill run {pipeline}` made.")
+    place = Place(path, storage)
+    records = read_records(place)
+    made_by = records.run.get("pipeline", "rephrase") if records else None
+    if made_by != pipeline:
+        what = f"was made by `gristmill run {made_by}`" if made_by else "is no artifact of gristmill"
+        raise BadRequest(f"{setting}={place.url} {what}. Give the folder that `gristmill run {pipeline}` made.")
+    state = records.now()
+    if left := [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]:
+        raise BadRequest(
+            f"{setting}={place.url} is not finished: {len(left)} of {len(records.run['splits'])} splits are missing. The command "
+            "that began it goes on with them."
+        )
+    return place, records
+
+
+def parts_in_order(place: Place, records: Records) -> list[Part]:
+    """List the parts with data, in the order of the splits that they were made from."""
+    order = {split: number for number, split in enumerate(records.run["splits"])}
+    commits = sorted(records.commits(place), key=lambda commit: min(order.get(split, END) for split in commit.spans))
+    return [part for commit in commits for part in commit.parts if part.name.startswith("data/") and part.rows]
+
+
+def shard_key(shard: Part) -> str:
+    """Name a shard by what is in it, as what is to be done; its places are rows. Rows that are packed anew are the same shard."""
+    return f"{shard.checksum}:0-{shard.rows}"
+
+
+def load_table(place: Place, part: Part) -> pa.Table:
+    """Read a part whole, parquet or Arrow's own file. Raises StorageFailure where its bytes are not those that were written."""
+    data = load(place, part)
+    if part.name.endswith(".arrow"):
+        return pa.ipc.open_file(pa.py_buffer(data)).read_all()
+    # Without Arrow's own threads: what is still among them when Python ends makes it abort now and then.
+    return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+
+
+def load(place: Place, part: Part) -> bytes:
+    """Read the bytes of a part. Raises StorageFailure where they are not those that were written."""
+    try:
+        data = place.read(part.name)
+    except FileNotFoundError:
+        raise _harmed(place, part, "is gone") from None
+    if blake2b(data, digest_size=16).hexdigest() != part.checksum:
+        raise _harmed(place, part, "is not what was written (its checksum differs)")
+    return data
+
+
+def _harmed(place: Place, part: Part, what: str) -> StorageFailure:
+    return StorageFailure(
+        f"{place.url}/{part.name} {what}. `gristmill verify --repair {place.url}` takes it back, and the command that made it "
+        "makes it again."
+    )
+
+
+def contents_key(parts: Iterable[Part]) -> str:
+    """Digest what some parts hold, whatever their files are called."""
+    contents = "\n".join(f"{part.rows} {part.checksum}" for part in parts)
+    return blake2b(contents.encode(), digest_size=16).hexdigest()

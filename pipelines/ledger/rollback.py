@@ -1,0 +1,188 @@
+"""Taking back what was settled, so that the next run does it again: commits with damaged parts, or the units that failed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.errors import BadRequest
+from operators.storage.base import UNREADABLE, parse_key
+from operators.table import ORIGINAL
+from pipelines.counts import Counts, add_counts, without_counts
+from pipelines.ledger.ledger import Ledger, publish_catalogue, publish_part
+from pipelines.ledger.records import Commit, Part, State, read_catalogue, spans_of
+from pipelines.ledger.spans import Span, Spans, Unit, as_span
+
+FAILED_STAGE = "rephrase"  # whatever a request came to nothing of
+FAILED_REASONS = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
+
+
+def failures(counts: Counts) -> int:
+    """Count the units that failed: not those that a rule turned down."""
+    reasons = (item for style in counts.get("rejected", {}).values() for item in style.items())
+    return sum(number for reason, number in reasons if _failed(*reason.split("/", 1)))
+
+
+def without_parts(ledger: Ledger, state: State, damaged: Iterable[str]) -> State:
+    """Take back the commits of some parts. The others that did units in the same places again go with them."""
+    damaged, taken = set(damaged), {}
+    while True:
+        found = [c for c in _commits(ledger, state) if _names(c) & damaged or _meets(c, taken)]
+        widened = _union(found)
+        if {s: spans.spans for s, spans in widened.items()} == {s: spans.spans for s, spans in taken.items()}:
+            break
+        taken = widened
+    gone = set().union(*map(_names, found))
+    state = _rewritten(ledger, state, lambda commit: None if _names(commit) & gone or _meets(commit, taken) else commit)
+    redo = {s: [u for u in units if taken.get(s, Spans()).outside(u.span)] for s, units in state.redo.items()}
+    return replace(
+        state,
+        done=_without(state.done, taken),
+        redo={split: units for split, units in redo.items() if units},
+        counts=without_counts(state.counts, add_counts(*(commit.counts for commit in found))),
+    )
+
+
+def without_spans(ledger: Ledger, state: State, spans: dict[str, list[Span]]) -> State:
+    """Take back the commits that settle anything of some places."""
+    taken = {split: Spans(some) for split, some in spans.items()}
+    return without_parts(ledger, state, {n for c in _commits(ledger, state) if _meets(c, taken) for n in _names(c)})
+
+
+def without_failures(ledger: Ledger, state: State, whole_documents: bool) -> State:
+    """Take back the units that failed. Where documents stay whole, or a file was not read, their commits go altogether."""
+    damaged, failed = set(), []
+    for commit in _commits(ledger, state):
+        if failures(commit.counts):
+            failed.append(commit)
+            damaged |= _names(commit) if whole_documents else set()
+    files = set() if whole_documents else _files(ledger, failed)
+    damaged |= {name for commit in _commits(ledger, state) if _splits(commit) & files for name in _names(commit)}
+    state = without_parts(ledger, state, damaged) if damaged else state
+    return state if whole_documents else _without_rows(ledger, state)
+
+
+def _without_rows(ledger: Ledger, state: State) -> State:
+    """Take single rows out of the rejected parts."""
+    redo: dict[str, list[Unit]] = {split: list(units) for split, units in state.redo.items()}
+    holes: dict[str, list[Span]] = {}
+    fewer: list[Counts] = []
+
+    def change(commit: Commit) -> Commit:
+        if not failures(commit.counts):
+            return commit
+        part, table = _rejected(ledger, commit)
+        failed = [_failed(*pair) for pair in zip(*(table[c].to_pylist() for c in ("stage", "reason")), strict=True)]
+        rows = table.filter(pa.array(failed)).to_pylist()
+        for row in rows:
+            split, span, unit = _place(commit, row)
+            holes.setdefault(split, []).append(span)
+            if unit:
+                redo.setdefault(split, []).append(unit)
+        fewer.append(_counts(rows))
+        rest = table.filter(pa.array([not one for one in failed]))
+        parts = [other for other in commit.parts if other != part]
+        if len(rest):
+            name = f"rejected/part-{ledger.number:08}-{part.name.rpartition('-')[2]}"
+            parts.append(publish_part(ledger, name, rest))
+        return Commit(parts, commit.spans, without_counts(commit.counts, fewer[-1]))
+
+    state = _rewritten(ledger, state, change)
+    done = _without(state.done, {split: Spans(spans) for split, spans in holes.items()})
+    return replace(state, done=done, redo=redo, counts=without_counts(state.counts, add_counts(*fewer)))
+
+
+def _place(commit: Commit, row: dict) -> tuple[str, Span, Unit | None]:
+    """Give the split of a failed row, its place, and the unit; a rejected document has none: all that comes of it is wanted."""
+    position = row["position"]
+    unit = Unit(position, row["chunk_index"] or 0, row["id"]) if row["style"] else None
+    span = unit.span if unit else ((position, 0), (position + 1, 0))
+    for split, spans in commit.spans.items():
+        whole = Spans(map(as_span, spans))
+        if parse_key(split)[0] == row["source_file"] and whole.outside(span) != [span]:
+            return split, span, unit
+    raise ValueError(f"row {row['id']} lies outside of what its commit settled")
+
+
+def _counts(rows: list[dict]) -> Counts:
+    """Count what goes with some rejected rows: they, and the documents that begin with them."""
+    rejected: dict[str, Counts] = {}
+    for row in rows:
+        reasons = rejected.setdefault(row["style"] or "document", {})
+        reason = f"{row['stage']}/{row['reason']}"
+        reasons[reason] = reasons.get(reason, 0) + 1
+    begun = {(row["source_file"], row["position"]) for row in rows if _begins_document(row)}
+    return {"rejected": rejected, "documents": len(begun)}
+
+
+def _begins_document(row: dict) -> bool:
+    """Whether a document is counted by this row, see pipelines.counts."""
+    return row["style"] != ORIGINAL and not row["chunk_index"]
+
+
+def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
+    """Name the files that could not be read."""
+    found: set[str] = set()
+    for commit in commits:
+        if any(reason.endswith(f"/{UNREADABLE}") for reason in commit.counts["rejected"].get("document", {})):
+            rows = _rejected(ledger, commit)[1].select(["reason", "source_file"]).to_pylist()
+            found |= {row["source_file"] for row in rows if row["reason"] == UNREADABLE}
+    return found
+
+
+def _rejected(ledger: Ledger, commit: Commit) -> tuple[Part, pa.Table]:
+    """Read the rejected part of a commit. Raises BadRequest where it is damaged."""
+    (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
+    try:
+        return part, pq.read_table(ledger.place.open(part.name))
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise BadRequest(
+            f"{ledger.place.url}/{part.name} cannot be read ({error}). `gristmill verify --repair` takes it back; then retry."
+        ) from error
+
+
+def _rewritten(ledger: Ledger, state: State, change: Callable[[Commit], Commit | None]) -> State:
+    """Give the state with each commit of the catalogue as it is after a change, None for gone."""
+    catalogue = []
+    for name in state.catalogue:
+        before = list(read_catalogue(ledger.place, name))
+        after = [commit for commit in map(change, before) if commit is not None]
+        if after == before:
+            catalogue.append(name)
+        elif after:
+            catalogue.append(publish_catalogue(ledger, after))
+    return replace(state, catalogue=catalogue)
+
+
+def _commits(ledger: Ledger, state: State) -> Iterator[Commit]:
+    for name in state.catalogue:
+        yield from read_catalogue(ledger.place, name)
+
+
+def _names(commit: Commit) -> set[str]:
+    return {part.name for part in commit.parts}
+
+
+def _splits(commit: Commit) -> set[str]:
+    """Name the files whose splits a commit settles, or parts of them."""
+    return {parse_key(split)[0] for split in commit.spans}
+
+
+def _union(commits: Iterable[Commit]) -> dict[str, Spans]:
+    return {split: Spans(spans) for split, spans in spans_of(commits).items()}
+
+
+def _meets(commit: Commit, taken: dict[str, Spans]) -> bool:
+    places = (
+        (taken[split], as_span(span)) for split, spans in commit.spans.items() if split in taken for span in spans
+    )
+    return any(spans.outside(span) != [span] for spans, span in places)
+
+
+def _without(done: dict[str, Spans], taken: dict[str, Spans]) -> dict[str, Spans]:
+    return {split: spans.without(taken[split].spans) if split in taken else spans for split, spans in done.items()}
+
+
+def _failed(stage: str, reason: str) -> bool:
+    return stage == FAILED_STAGE or reason in FAILED_REASONS

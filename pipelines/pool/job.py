@@ -1,0 +1,22 @@
+"""What decides a pool."""
+
+from dataclasses import dataclass, field
+
+from cluster.session import ClusterConfig
+from operators.examples.base import ExampleConfig
+from operators.storage.base import InputConfig
+from operators.storage.config import StorageConfig
+from pipelines.flow.config import FaultConfig
+from pipelines.run.pipeline import Output
+
+
+@dataclass
+class PoolJob:
+    """What decides a pool."""
+
+    input: InputConfig = field(default_factory=lambda: InputConfig(text_column=None))
+    examples: ExampleConfig = field(default_factory=ExampleConfig)
+    output: Output = field(default_factory=Output)
+    faults: FaultConfig = field(default_factory=FaultConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)

@@ -1,0 +1,77 @@
+"""Read records into a pool of examples, from which is selected: read -> keep examples -> write.
+
+The pool's rows keep the records as they were. The position of a row is its number in the order of the data, over all parts.
+The unit of work is a group of splits; a last one proves that no id stands in two rows.
+"""
+
+from operators.errors import BadRequest
+from operators.examples.keep import KeepExamples
+from operators.storage.base import Split
+from operators.storage.filesystem import Place
+from operators.storage.listing import split_input
+from pipelines.counts import Counts
+from pipelines.flow.groups import grouped, require_examples
+from pipelines.flow.inputs import bytes_of, input_files, versions
+from pipelines.flow.reporter import Report
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.records import State
+from pipelines.ledger.spans import Spans
+from pipelines.pool.card import COLUMNS, facts
+from pipelines.pool.job import PoolJob
+from pipelines.pool.pace import PoolPace
+from pipelines.pool.tasks import UNIQUE, read_pool, require_unique_ids
+from pipelines.run.card import card, show
+from pipelines.run.pipeline import Pipeline, described, digest, output_place
+
+
+class ReadPool(Pipeline):
+    """Raises BadRequest for what cannot work. Without output.path the artifact stands in `folder`, named by what decides it.
+
+    `rows` is where rows of the pool will be chosen to, which are no input.
+    """
+
+    def __init__(self, job: PoolJob, folder: str | None = None, rows: Place | None = None):
+        self.job, self.cluster = job, job.cluster
+        if job.input.text_column is not None:
+            raise BadRequest(
+                f"input.text_column={job.input.text_column}, and whole records are read here. Leave it null, and name the column "
+                "with the text by examples.plain_column."
+            )
+        own = rows or Place(job.output.path or folder or ".", job.storage)
+        files = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
+        self.splits = split_input(files, job.input)
+        require_examples(self.splits, job.input, job.storage, KeepExamples(job.examples))
+        keys = [*(split.key for split in self.splits), UNIQUE]
+        self.run = described("pool", job, {}, versions(files), keys, all_at_once=True)
+        self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.run)}", job.storage, "runs/pool")
+        self.place.check_writable()
+
+    def left(self, state: State) -> list[list[Split]]:
+        """Give the groups that are left to read, and an empty one for the proof of the ids."""
+        groups = [*grouped(self.splits, self.job.input.limit), []]
+        return [group for group in groups if not all(state.done.get(key, Spans()).complete for key in keys_of(group))]
+
+    def of_all(self, work: list[list[Split]]) -> Counts:
+        return {"read": {"of_bytes": sum(map(bytes_of, work))}}
+
+    def pace(self) -> "PoolPace":
+        return PoolPace()
+
+    def stream(self, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+        if groups := [group for group in work if group]:
+            read_pool(self.job, groups, ledger, report)
+        require_unique_ids(ledger)
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = "A pool of examples to select from, made by `gristmill run select`."
+        return card("pool", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))
+
+
+def keys_of(group: list[Split]) -> list[str]:
+    """Name the splits that a group settles; the empty group is the proof of the ids."""
+    return [split.key for split in group] or [UNIQUE]

@@ -1,0 +1,129 @@
+"""The tasks of a pool: groups of splits become parts of examples, each group with one commit."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.examples.base import ExampleConfig
+from operators.examples.keep import STAGE, KeepExamples
+from operators.storage.base import Split
+from operators.table import living
+from pipelines.counts import add_counts
+from pipelines.exits import RunFailed
+from pipelines.flow.bisect import TableWork
+from pipelines.flow.groups import Groups, rejections
+from pipelines.flow.isolation import Isolation
+from pipelines.flow.reporter import Report
+from pipelines.ledger.artifacts import parts_in_order
+from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.records import Commit, Part, read_records
+from pipelines.ledger.spans import WHOLE
+from pipelines.ledger.uniqueness import Ids, ids_of
+from pipelines.pool.job import PoolJob
+
+PART_ROWS, PART_BYTES = 1024, 8 * 2**20  # of a part, the unit in which features are measured
+
+
+class ReadGroups(Groups):
+    """Read groups of splits, each into parts and one commit."""
+
+    def __init__(self, *work, examples: ExampleConfig):
+        super().__init__(*work)
+        self.examples = examples
+
+    def settle(self, name: str, group: list[dict]) -> None:
+        gathered, parts, counts, keys = Gathered(), [], {}, {}
+        for key, documents in self._documents(group):
+            keys[key] = [WHOLE]
+            counts = add_counts(counts, rejections(documents))
+            parts += [self._published(rows) for rows in gathered.add(as_rows(documents))]
+            parts += self.published_rejected(documents)
+        parts += [self._published(rows) for rows in gathered.finish()]
+        kept = sum(part.rows for part in parts if part.name.startswith("data/"))
+        self.ledger.commit(f"{name}-0", Commit(parts, keys, add_counts(counts, {"kept": {"examples": kept}})))
+        self.isolation.report.add({"settled": {"kept": kept}})
+
+    def _documents(self, group: list[dict]) -> Iterator[tuple[str, pa.Table]]:
+        """Give the records of the group's splits, those that are no examples rejected."""
+        work = TableWork(STAGE, partial(KeepExamples, self.examples))
+        for split, _, _, piece in self.pieces(group):
+            yield split.key, self.isolation.run([work], f"{split.key}|{piece.begin}", piece.documents)
+
+    def _published(self, rows: pa.Table) -> Part:
+        return publish_part(self.ledger, table_name(self.ledger, "data", "parquet"), rows)
+
+
+def as_rows(documents: pa.Table) -> pa.Table:
+    """Give the documents that are examples, as rows of the pool."""
+    kept = documents.filter(pa.array(living(documents)))
+    names = {
+        "id": "document_id",
+        "record": "text",
+        "content": "content",
+        "source_file": "source_file",
+        "place": "position",
+    }
+    return pa.table({name: kept[column] for name, column in names.items()})
+
+
+class Gathered:
+    """Gathers rows, and gives them back in parts of one size, whatever the pieces were that they came in."""
+
+    def __init__(self):
+        self.tables: list[pa.Table] = []
+        self.rows = self.bytes = 0
+
+    def add(self, table: pa.Table) -> Iterator[pa.Table]:
+        """Take rows; yields a part whenever there is one, cut after the row that fills it."""
+        begin = 0
+        for row, size in enumerate(pc.binary_length(table["record"]).to_pylist(), 1):
+            self.rows, self.bytes = self.rows + 1, self.bytes + size
+            if self.rows == PART_ROWS or self.bytes >= PART_BYTES:
+                self.tables.append(table.slice(begin, row - begin))
+                begin = row
+                yield from self.finish()
+        self.tables.append(table.slice(begin))
+
+    def finish(self) -> Iterator[pa.Table]:
+        """Yield what is left, if there is anything."""
+        if self.rows:
+            yield pa.concat_tables(self.tables)
+        self.tables, self.rows, self.bytes = [], 0, 0
+
+
+UNIQUE = "ids:0-1"  # the last unit of work
+
+
+NAMED = 3  # of ids that stand in several rows
+
+
+def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+    """Stream records into the pool: read -> keep examples -> write."""
+    import ray.data
+
+    from cluster.resources import cpu_share
+
+    rows = [{"group": json.dumps([asdict(split) for split in group])} for group in work]
+    groups = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
+    task = ReadGroups(job.input, job.storage, ledger, Isolation(report, job.faults.deadline_s), examples=job.examples)
+    groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()
+
+
+def require_unique_ids(ledger: Ledger) -> None:
+    """Commit that every id stands in one row. Raises RunFailed where one stands in several."""
+    records = read_records(ledger.place)
+    parts = [part.name for part in parts_in_order(ledger.place, records)]
+    ids = Ids(sum(part.rows for part in parts_in_order(ledger.place, records)))
+    for part in parts:
+        ids.take(ids_of(ledger.place.open(part), part))
+    if twice := ids.twice(ledger.place, parts):
+        named = ", ".join(twice[:NAMED])
+        raise RunFailed(
+            f"{len(twice):,} ids stand in more than one row of the input, among them {named}. What is chosen is "
+            "told by ids, so each must be unique. Mend the input, or name another input.id_column."
+        )
+    ledger.commit("ids-0", Commit([], {UNIQUE: [WHOLE]}, {}))

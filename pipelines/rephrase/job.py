@@ -1,0 +1,64 @@
+"""What `gristmill run rephrase` can be told."""
+
+from dataclasses import dataclass, field
+
+from cluster.session import ClusterConfig
+from operators.models.engines import EngineConfig
+from operators.rewrite.clean import CleanConfig
+from operators.rewrite.faithful import FaithfulConfig
+from operators.rewrite.mix import MixConfig
+from operators.rewrite.rephrase import RephraseConfig
+from operators.settings import setting
+from operators.storage.base import InputConfig
+from operators.storage.config import StorageConfig
+from operators.text.chunk import ChunkConfig
+from pipelines.flow.config import CommitConfig, FaultConfig
+from pipelines.flow.order import REQUESTS
+from pipelines.run.pipeline import Output
+
+
+@dataclass
+class RephraseOutput(Output):
+    rows_per_part: int = setting(
+        1024, "rows of a part, at the most about; commit.max_uncommitted_requests may make it less", identity=False
+    )
+
+
+@dataclass
+class RephraseJob(RephraseConfig):
+    """Everything `gristmill run rephrase` can be told."""
+
+    stitch: bool = setting(False, "join the rewrites of a document's chunks into one row per style")
+    input: InputConfig = field(default_factory=InputConfig)
+    chunk: ChunkConfig = field(default_factory=ChunkConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    faithful: FaithfulConfig = field(default_factory=FaithfulConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    output: RephraseOutput = field(default_factory=RephraseOutput)
+    commit: CommitConfig = field(default_factory=CommitConfig)
+    faults: FaultConfig = field(default_factory=FaultConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+    @property
+    def whole_documents(self) -> bool:
+        """Whether all chunks of a document must stay together."""
+        return self.stitch or self.carry_context
+
+    @property
+    def requests_per_order(self) -> int:
+        """Requests that are committed or lost together at the least."""
+        return max(1, min(REQUESTS, self.commit.max_uncommitted_requests // 4))
+
+    @property
+    def orders_per_part(self) -> int:
+        """Orders that are committed together: few enough that an engine never waits for its own orders to be committed."""
+        if self.whole_documents:  # of any size
+            return 1
+        requests = min(self.output.rows_per_part, self.commit.max_uncommitted_requests // 4)
+        return max(1, requests // (self.requests_per_order + len(self.styles)))
+
+
+# The settings that decide where the units of work begin and end.
+CUTS = ("input.", "chunk.", "stitch", "carry_context", "mix.real")

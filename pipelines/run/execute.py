@@ -1,0 +1,177 @@
+"""One run of a pipeline, from checked job to finished artifact."""
+
+import gc
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import chain
+
+from cluster.session import session
+from operators.errors import BadRequest
+from operators.storage.filesystem import Place
+from pipelines.exits import Interrupted, RunFailed
+from pipelines.flow.reporter import Report
+from pipelines.flow.scoreboard import start_board
+from pipelines.ledger.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
+from pipelines.ledger.ledger import Lost, claim, folded, next_ledger, tidy
+from pipelines.ledger.opening import Otherwise, find
+from pipelines.ledger.records import CARD, RECORDS, Records, State, read_records
+from pipelines.ledger.rollback import failures
+from pipelines.run.display import Watch
+from pipelines.run.pipeline import Pipeline
+
+SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    otherwise: Otherwise = Otherwise.REFUSE,
+    retry_failed: bool = False,
+    say=print,
+    tell: bool = True,
+) -> Place:
+    """Run or resume a pipeline, and give the place of its artifact; `tell` shows what became of everything.
+
+    Raises BadRequest, RunFailed or Interrupted.
+    """
+    began = time.monotonic()
+    for warning in pipeline.warnings:
+        say(f"note: {warning}")
+    place, records = find(pipeline.place, pipeline.run, otherwise, pipeline.cuts, say)
+    pipeline.place = place  # another one with --new and --fork
+    if retry_failed and records is None:
+        raise BadRequest(
+            f"--retry failed: nothing has failed at {place.url}, where no run has begun. Check output.path."
+        )
+    if records:
+        require_free(place, records, say)
+        # Once more: another run may have gone on meanwhile.
+        _, records = find(place, pipeline.run, Otherwise.REFUSE, pipeline.cuts, say)
+    state = records.now() if records else State()
+    left = pipeline.left(state) or (retry_failed and failures(state.counts))
+    if left or not (records and swept(place, records)):
+        with _needed(pipeline, say) if left else nullcontext():
+            state = _go_on(pipeline, place, records, retry_failed, say)
+    else:
+        say(f"{place.url} is complete: nothing is left to do.")
+    _describe_artifact(pipeline, place, state, anew=False)
+    if tell:
+        pipeline.show(pipeline.run, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
+    if not any(state.counts.get("kept", {}).values()):
+        say("note: no row was kept. The reasons stand above, and with each row in rejected/.")
+    if failed := failures(state.counts):
+        say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
+    return place
+
+
+@contextmanager
+def _needed(pipeline: Pipeline, say) -> Iterator[None]:
+    """Run what a pipeline needs, and hold the Ray on which that was done."""
+    needed = iter(pipeline.needs())
+    first = next(needed, None)
+    with session(pipeline.cluster, pipeline.quiet) if first else nullcontext():
+        for one in chain([first] if first else (), needed):
+            if not _is_complete(one):
+                say(f"needed first: {one.place.url}")
+                _run_or_wait(one, say)
+        yield
+
+
+def _is_complete(pipeline: Pipeline) -> bool:
+    """Whether nothing is left to do of what is needed, and its last run had the time to say so."""
+    records = read_records(pipeline.place)
+    same = records and all(records.run[key] == pipeline.run[key] for key in ("fingerprint", "input"))
+    return bool(same and swept(pipeline.place, records) and not pipeline.left(records.now()))
+
+
+def _run_or_wait(pipeline: Pipeline, say) -> None:
+    """Run what several runs may need at once; where another one is at work on it, wait for its end and see what is left."""
+    told = False
+    while True:
+        try:
+            run_pipeline(pipeline, say=lambda line: None, tell=False)
+            return
+        except (Busy, Lost):
+            if not told:
+                say(f"waiting: another run is at work on {pipeline.place.url}")
+            told = True
+            time.sleep(LOOK_S)
+
+
+def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say) -> State:
+    """Do what is left of the job as the owner of the artifact, and give what is settled then."""
+    ledger = next_ledger(place, records)
+    state = folded(ledger, records.state, records.tail) if records else State()
+    if retry_failed:
+        state = pipeline.without_failures(ledger, state)
+    state = pipeline.ready(place, ledger, state, say)
+    with Keeper(claim(place, records, state, myself(), pipeline.run)) as keeper:
+        tenure = keeper.tenure
+        place.publish(RUN, json.dumps(pipeline.run, indent=1).encode())
+        tidy(tenure)
+        if work := pipeline.left(tenure.state):
+            _stream(pipeline, keeper, work, say)
+        tenure.fold(at_least=1)
+        if left := pipeline.left(tenure.state):
+            raise RunFailed(f"{len(left)} parts of the work are not settled. The same command goes on with them.")
+        _describe_artifact(pipeline, place, tenure.state, anew=True)
+        keeper.sweep()  # last: it has it known that all is done
+        return tenure.state
+
+
+def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
+    """Do the work on Ray, showing progress."""
+    ledger, settled = keeper.tenure.ledger, keeper.tenure.state.counts
+    if settled.get("kept"):
+        say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
+    # In this order: Ray sets signal handlers of its own.
+    with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
+        import ray
+
+        gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
+        board = start_board()
+        board.add.remote(pipeline.of_all(work))
+        showing = Watch(lambda: ray.get(board.read.remote()), pipeline.pace())
+        with showing, _failures_explained(board):
+            pipeline.stream(work, ledger, Report(board))
+        for line in pipeline.afterwards(ray.get(board.read.remote())):
+            say(line)
+
+
+def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: bool) -> None:
+    """Write what stands for the whole artifact; of a complete one only what is missing, should its last run have died here."""
+    title = place.url.rsplit("/", 1)[-1]
+    texts = {SUMMARY: json.dumps(state.counts, indent=1), CARD: pipeline.card(pipeline.run, state.counts, title)}
+    for name, text in texts.items():
+        if anew or not place.exists(name):
+            place.publish(name, text.encode())
+    if anew:
+        for name, content in pipeline.report(state).items():
+            place.publish(name, content)
+
+
+@contextmanager
+def _resumable(place: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into Interrupted."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"stopped. What is finished is in {place}; the same command resumes.") from error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _failures_explained(board) -> Iterator[None]:
+    """Turn what Ray raises into RunFailed, with the message that a worker left for the user; into BadRequest where it is one."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        why, asked_wrongly = ray.get([board.why.remote(), board.is_bad_request.remote()])
+        kind = BadRequest if asked_wrongly else RunFailed
+        raise kind(why or f"{error}\nThe same command resumes.") from error

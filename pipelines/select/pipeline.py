@@ -1,0 +1,108 @@
+"""Choose training data: records -> pool -> features -> selectors -> chosen rows, and a report that compares the choices.
+
+Pool, features and choices stand in a folder that runs share, named by what decides them, so that another budget or another
+selector measures nothing twice. What was chosen is copied to OUTPUT/data/LABEL.
+Source: the comparison of selectors in arXiv:2410.09335, and the works that it names.
+"""
+
+from collections.abc import Iterator
+
+from operators.select.selectors.base import Budget
+from operators.storage.filesystem import Place
+from pipelines.choose.artifact import open_choice
+from pipelines.config import identity
+from pipelines.counts import Counts
+from pipelines.flow.reporter import Report
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.records import State
+from pipelines.ledger.spans import Spans
+from pipelines.run.card import card, show, words_of
+from pipelines.run.pipeline import Pipeline, described, digest, output_place
+from pipelines.select.card import COLUMNS, facts
+from pipelines.select.job import SelectJob, features_folder, selectors_of
+from pipelines.select.pace import ReportPace
+from pipelines.select.report import label_of, report_choices, split_of
+from pipelines.select.stages import Stages
+from pipelines.train.student import require_student
+
+
+class Select(Pipeline):
+    """Raises BadRequest for what cannot work, before anything is spent.
+
+    Without output.path the artifact stands in `folder`, named by what decides it.
+    """
+
+    quiet = True  # Ray Train tells at length of every worker
+
+    def __init__(self, job: SelectJob, folder: str | None = None):
+        self.job, self.cluster = job, job.cluster
+        self.place = output_place(job.output.path or folder, job.storage, "runs/choice")
+        self.selectors = selectors_of(job)
+        self.stages = Stages(job, self.selectors, features_folder(job, self.place), self.place)
+        if any(one.name == "diverse_evol" for one in self.selectors):
+            require_student(job.student, job.storage)
+        contents = {
+            "selectors": [[one.label, identity(one.block)] for one in self.selectors],
+            "features": self.stages.deciding,
+            "target": self.stages.target and digest(self.stages.target.run),
+        }
+        splits = [split_of(one.label) for one in self.selectors]
+        self.run = described("select", job, contents, self.stages.pool.run["input"], splits)
+        if not job.output.path:
+            self.place = Place(f"{folder}/selection-{digest(self.run)}", job.storage)
+        self.place.check_writable()
+        self.choices: dict[str, Place] = {}
+        self.shared = 0  # rows of the target that are in the pool too
+
+    def needs(self) -> Iterator[Pipeline]:
+        """Read the pool and the target, measure what the selectors read, and let them choose one after the other."""
+        yield from self.stages.pools()
+        self._require_enough()
+        for selector in self.selectors:
+            choosing = yield from self.stages.choosing(selector)
+            self.choices[selector.label] = choosing.place
+
+    def _require_enough(self) -> None:
+        """Raise BadRequest where the pool has fewer rows than the budget, before anything is measured."""
+        if self.job.budget.tokens is None:
+            Budget(self.job.budget).rows(self.stages.opened_pool().rows)
+
+    def left(self, state: State) -> list[str]:
+        splits = [split_of(one.label) for one in self.selectors]
+        return [split for split in splits if not state.done.get(split, Spans()).complete]
+
+    def pace(self) -> "ReportPace":
+        return ReportPace()
+
+    def stream(self, work: list[str], ledger: Ledger, report: Report) -> None:
+        """Compare the choices, and copy them."""
+        import ray
+
+        from cluster.resources import whole_node_cpus
+
+        task = ray.remote(report_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
+        choices = [(one, open_choice(self.choices[one.label])) for one in self.selectors]
+        pool, target = self.stages.shown(), self.stages.opened_target()
+        self.shared = ray.get(task.remote(self.job, choices, pool, target, work, ledger, report))
+
+    def afterwards(self, counts: Counts) -> list[str]:
+        rejected = self.stages.opened_pool().rejected
+        lines = [f"{sum(rejected.values()):,} records are not in the pool: {words_of(rejected)}"] if rejected else []
+        for label, place in self.choices.items():
+            if excluded := open_choice(place).told["excluded"]:
+                lines.append(f"{label} could not choose {sum(excluded.values()):,} rows: {words_of(excluded)}")
+        if self.shared:
+            lines.append(
+                f"{self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
+            )
+        return [f"note: {line}" for line in lines]
+
+    @staticmethod
+    def card(run: dict, counts: Counts, title: str) -> str:
+        what = "Training data chosen by several selectors, made with `gristmill run select`."
+        files = {label: f"data/{label}/*.parquet" for label in map(label_of, run["splits"])}
+        return card("selection", title, what, facts(run, counts), COLUMNS, files)
+
+    @staticmethod
+    def show(run: dict, counts: Counts, title: str | None) -> None:
+        show(title, facts(run, counts))

@@ -1,0 +1,223 @@
+"""Real vLLM on the CPU with a model of random weights. Each start costs some 20 seconds: they share one engine."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from operators.errors import BadRequest
+from operators.models.engines.base import EngineFailure, Request
+from operators.models.engines.refusals import ROUNDS, Refusals
+from operators.models.engines.vllm.arguments import with_defaults
+from operators.models.engines.vllm.engine import CHECK_MODEL, VllmEngine
+
+PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. "
+
+
+def ask(key, content=PASSAGE, **settings) -> Request:
+    messages = ({"role": "system", "content": "Rewrite the passage."}, {"role": "user", "content": content})
+    return Request(str(key), messages, **({"max_tokens": 16, "temperature": 0.8, "top_p": 0.9} | settings))
+
+
+def complete_all(engine, requests):
+    async def gather():
+        return await asyncio.gather(*[engine.complete(request) for request in requests])
+
+    return gather()
+
+
+def engine_cores(process: psutil.Process) -> list[psutil.Process]:
+    return [child for child in process.children(recursive=True) if "EngineCore" in child.name()]
+
+
+@pytest.fixture(scope="module")
+def runner():
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def engine(runner, vllm_arguments):
+    engine = VllmEngine(vllm_arguments)
+    runner.run(engine.start())
+    yield engine
+    runner.run(engine.stop())
+    assert engine_cores(psutil.Process()) == []
+
+
+def test_more_requests_than_seats_are_all_answered(runner, engine):
+    assert engine.seats == 9
+    completions = runner.run(complete_all(engine, [ask(n, f"{n}. {PASSAGE}") for n in range(40)]))
+    assert [completion.error for completion in completions] == [None] * 40
+    assert all(0 < completion.completion_tokens <= 16 for completion in completions)
+
+
+def test_a_shared_prefix_is_served_by_the_cache(runner, engine):
+    runner.run(engine.complete(ask("first", PASSAGE * 3 + "One.")))
+    completion = runner.run(engine.complete(ask("second", PASSAGE * 3 + "Two.")))
+    assert 0 < completion.cached_tokens < completion.prompt_tokens
+
+
+def test_the_same_seed_draws_the_same_text(runner, engine):
+    requests = [ask("a", seed=7), ask("b", seed=7), ask("c", seed=8)]
+    first, again, other = runner.run(complete_all(engine, requests))
+    assert first.text == again.text != other.text
+
+
+def test_seeds_are_safe_with_prompts_that_fill_many_steps(runner, engine):
+    requests = [ask(n, f"{n}. {PASSAGE * 8}", seed=n) for n in range(24)]
+    completions = runner.run(complete_all(engine, requests))
+    assert [completion.error for completion in completions] == [None] * 24
+    assert engine._generation == 0
+
+
+def test_a_prompt_over_the_context_is_refused_and_harms_no_other(runner, engine):
+    completions = runner.run(complete_all(engine, [ask("before"), ask("long", PASSAGE * 100), ask("after")]))
+    assert [completion.error for completion in completions] == [None, "too_long", None]
+    assert "512" in completions[1].detail
+
+
+def test_max_tokens_is_cut_to_what_the_context_leaves(runner, engine):
+    completion = runner.run(engine.complete(ask("greedy", max_tokens=100_000, seed=1)))
+    assert completion.error is None
+    assert completion.prompt_tokens + completion.completion_tokens <= 512
+
+
+def test_a_stop_string_ends_the_text_before_itself(runner, engine):
+    text = runner.run(engine.complete(ask("whole", temperature=0))).text
+    stop = text[4:7]
+    completion = runner.run(engine.complete(ask("stopped", temperature=0, stop=(stop,))))
+    assert completion.finish_reason == "stop"
+    assert completion.text == text[: text.index(stop)]
+
+
+def test_a_request_that_vllm_refuses_gets_its_reason(runner, engine):
+    bad, good = runner.run(complete_all(engine, [ask("bad", top_p=3.0), ask("good")]))
+    assert bad.error == "bad_request" and "top_p" in bad.detail
+    assert good.error is None
+
+
+def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
+    async def kill_in_the_middle():
+        requests = [ask(n, f"{n}. {PASSAGE}", max_tokens=300) for n in range(30)]
+        tasks = [asyncio.create_task(engine.complete(request)) for request in requests]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        (core,) = engine_cores(psutil.Process())
+        core.kill()
+        return await asyncio.gather(*tasks)
+
+    completions = runner.run(kill_in_the_middle())
+    assert [completion.error for completion in completions] == [None] * 30
+    assert engine._generation == 1
+    assert len(engine_cores(psutil.Process())) == 1
+
+
+def test_a_chat_template_that_refuses_everybody_is_blamed(runner, vllm_arguments, engine):
+    from transformers import AutoTokenizer
+
+    twin = VllmEngine(vllm_arguments)
+    vars(twin).update(vars(engine), _tokenizer=AutoTokenizer.from_pretrained(vllm_arguments["model"]))
+    twin._refusals = Refusals("vLLM with tiny", twin.seats, CHECK_MODEL)  # this one has answered nobody yet
+    twin._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
+    with pytest.raises(
+        EngineFailure, match=r"vLLM with tiny refuses every request \(\d+ of them.*no such role.*template"
+    ):
+        runner.run(complete_all(twin, [ask(n) for n in range(ROUNDS * twin.seats)]))
+    assert runner.run(engine.complete(ask("good"))).error is None
+
+
+class DyingLLM:
+    """Stands where AsyncLLM stands: dies of every request whose prompt ends with the poisonous token."""
+
+    def __init__(self, poison: int):
+        self.poison, self.dead, self.running = poison, asyncio.Event(), set()
+
+    async def generate(self, prompt, sampling, request_id):
+        from vllm.outputs import CompletionOutput, RequestOutput
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        ids = prompt["prompt_token_ids"]
+        if self.poison in ids:
+            self.dead.set()
+        await asyncio.sleep(0)  # the others come in
+        if self.dead.is_set():
+            raise EngineDeadError()
+        answer = CompletionOutput(0, "fine", [5, 6], None, None, finish_reason="stop")
+        yield RequestOutput(request_id, None, ids, None, [answer], True)
+
+
+def mortal(monkeypatch, engine, poison_of) -> VllmEngine:
+    """A started engine that lives on DyingLLMs: a copy of a real one in which only the core is another."""
+    twin = VllmEngine(engine.arguments)
+    vars(twin).update(vars(engine))
+    twin._replacing, twin._alone, twin._free_seats = asyncio.Lock(), asyncio.Lock(), asyncio.Semaphore(engine.seats)
+    twin._generation = twin._deaths_in_a_row = 0
+    twin._llm = DyingLLM(poison_of)
+
+    async def reopen():
+        twin._llm = DyingLLM(poison_of)
+
+    async def close():
+        twin._llm = None
+
+    monkeypatch.setattr(twin, "_open", reopen)
+    monkeypatch.setattr(twin, "_close", close)
+    return twin
+
+
+def test_a_request_that_kills_the_engine_is_given_up_and_the_others_answered(monkeypatch, runner, engine):
+    (poison,) = engine._tokenizer.encode("Z")
+    twin = mortal(monkeypatch, engine, poison)
+    requests = [ask(n, "Z" if n == 3 else PASSAGE) for n in range(8)]
+    completions = runner.run(complete_all(twin, requests))
+    assert [completion.error for completion in completions] == [None] * 3 + ["engine_died"] + [None] * 4
+    assert twin._generation == 3
+
+
+def test_an_engine_that_only_dies_fails_with_advice(monkeypatch, runner, engine):
+    (poison,) = engine._tokenizer.encode("Z")
+    twin = mortal(monkeypatch, engine, poison)
+    with pytest.raises(EngineFailure, match=r"without completing one request.*engine\.openai"):
+        runner.run(complete_all(twin, [ask(n, "Z") for n in range(20)]))
+
+
+def test_arguments_that_vllm_refuses_are_a_bad_request(runner, vllm_arguments):
+    engine = VllmEngine(vllm_arguments | {"max_model_len": 100_000})
+    with pytest.raises(BadRequest, match=r"max_model_len"):
+        runner.run(engine.start())
+
+
+def test_a_parallel_size_that_is_null_is_left_to_vllm():
+    sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+    given = with_defaults({"model": "m", "tokenizer": None} | dict.fromkeys(sizes), on_cpu=False)
+    assert given["tokenizer"] is None and not set(sizes) & set(given)
+    assert "distributed_executor_backend" not in given
+
+
+def test_an_engine_that_is_not_started_says_so(runner, vllm_engine):
+    with pytest.raises(EngineFailure, match="not started"):
+        runner.run(vllm_engine.complete(ask("early")))
+
+
+START = """
+import asyncio, json, sys
+from operators.engines.vllm import VllmEngine
+asyncio.run(VllmEngine(json.loads(sys.argv[1])).start())
+"""
+
+
+def test_no_child_outlives_a_parent_that_was_killed(vllm_arguments):
+    command = [sys.executable, "-c", START, json.dumps(vllm_arguments)]
+    parent = psutil.Process(subprocess.Popen(command, stderr=subprocess.DEVNULL).pid)
+    deadline = time.monotonic() + 60
+    while not (cores := engine_cores(parent)):
+        assert time.monotonic() < deadline and parent.is_running(), "the engine's core never came up"
+        time.sleep(0.05)  # another process's child: there is nothing to wait on
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(cores, timeout=5)
+    assert alive == []

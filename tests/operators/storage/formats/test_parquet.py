@@ -1,0 +1,198 @@
+import datetime
+import decimal
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.errors import BadRequest
+from operators.storage.base import CorruptFile, InputConfig
+from operators.storage.filesystem import open_filesystem
+from operators.storage.formats.parquet import Parquet
+from operators.storage.listing import list_input, split_input
+from operators.storage.reading import check_input, made_id, read_documents
+from tests.operators.storage.documents import LOCAL, assert_tiled, cut, read, reasons, rows
+
+
+def write(folder: Path, columns: dict, name: str = "a.parquet", **options) -> Path:
+    pq.write_table(pa.table(columns), folder / name, **options)
+    return folder / name
+
+
+def bad_utf8(*texts: bytes) -> pa.Array:
+    return pa.array(texts, pa.binary()).view(pa.string())
+
+
+def test_a_row_becomes_a_document_at_its_number(tmp_path):
+    path = write(tmp_path, {"id": [5, None], "text": ["하나", "둘"], "url": ["u", None]})
+    first, second = rows(path)
+    assert (first["document_id"], first["text"], first["position"]) == ("5", "하나", 0)
+    assert (first["metadata"], second["metadata"]) == ('{"url":"u"}', '{"url":null}')
+    assert (second["document_id"], second["position"]) == (made_id("a.parquet", 1, "둘"), 1)
+
+
+def test_texts_of_any_arrow_type_are_read(tmp_path):
+    for type in (pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
+        path = write(tmp_path, {"text": pa.array(["a", "b", "a"]).cast(type)})
+        assert [row["text"] for row in rows(path)] == ["a", "b", "a"]
+
+
+def test_faulty_rows_leave_with_their_reasons(tmp_path):
+    assert reasons(write(tmp_path, {"text": [None, " ", "x"]})) == ["null_text", "empty_text", None]
+    assert reasons(write(tmp_path, {"text": bad_utf8(b"a\xff", b"b")})) == ["invalid_utf8", None]
+    assert reasons(write(tmp_path, {"text": [1, 2]})) == ["text_not_a_string"] * 2
+    assert reasons(write(tmp_path, {"body": ["x"]})) == ["no_text_column"]
+    assert reasons(write(tmp_path, {"text": pa.nulls(2)})) == ["null_text"] * 2
+    assert reasons(write(tmp_path, {"text": pa.array([], pa.string())})) == []
+
+
+def test_unusual_columns_become_metadata(tmp_path):
+    columns = {
+        "text": ["x"],
+        "time": [datetime.datetime(2024, 5, 6, 7, 8, 9)],
+        "nanoseconds": pa.array([1], pa.timestamp("ns")),
+        "beyond": pa.array([2**62], pa.timestamp("us")),
+        "raw": [b"\xff\x00"],
+        "price": [decimal.Decimal("1.10")],
+        "nan": [float("nan")],
+        "nested": [{"a": [1, None]}],
+        "odd": bad_utf8(b"a\xff"),
+    }
+    metadata = json.loads(rows(write(tmp_path, columns, coerce_timestamps=None))[0]["metadata"])
+    assert metadata == {
+        "time": "2024-05-06T07:08:09",
+        "nanoseconds": "1970-01-01T00:00:00.000000001",
+        "beyond": None,
+        "raw": "/wA=",
+        "price": "1.10",
+        "nan": None,
+        "nested": {"a": [1, None]},
+        "odd": "a\ufffd",
+    }
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 40), st.integers(1, 9), st.lists(st.integers(0, 10_000), max_size=5))
+def test_splits_of_any_size_give_the_same_documents_at_the_same_positions(count, group, borders):
+    with tempfile.TemporaryDirectory() as folder:
+        texts = pa.array([f"text {i} " * (i % 5) for i in range(count)], pa.string())
+        path = write(Path(folder), {"text": texts, "n": range(count)}, row_group_size=group)
+        found = read(cut(path, "parquet", borders))
+        assert found == read(cut(path, "parquet", []))
+        assert [row["position"] for row in found] == list(range(count))
+
+
+def test_a_broken_row_group_costs_its_own_rows_and_says_which(tmp_path):
+    texts = [f"text number {i} " * 20 for i in range(300)]
+    path = write(tmp_path, {"text": texts}, row_group_size=100, use_dictionary=False, compression="zstd")
+    column = pq.ParquetFile(path).metadata.row_group(1).column(0)
+    content = bytearray(path.read_bytes())
+    begin = column.data_page_offset
+    content[begin : begin + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(content)
+    found = rows(path)
+    assert [row["position"] for row in found if row["reason"] is None] == [*range(100), *range(200, 300)]
+    (lost,) = [row for row in found if row["reason"]]
+    assert (lost["document_id"], lost["reason"]) == ("a.parquet", "corrupt_file")
+    assert lost["detail"].startswith("rows 100 to 199 are lost")
+    assert read(cut(path, "parquet", [1000, 2500])) == found
+    with pytest.raises(CorruptFile, match=r"a\.parquet"):
+        rows(path, on_error="fail")
+
+
+def test_a_file_without_a_footer_is_rejected_by_name_however_it_is_cut(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1" + b"garbage" * 100)
+    assert [(row["document_id"], row["reason"]) for row in read(cut(path, "parquet", [100, 200]))] == [
+        ("a.parquet", "corrupt_file")
+    ]
+    path.write_bytes(b"")
+    assert reasons(path) == ["corrupt_file"]
+
+
+def test_a_sample_refuses_a_wrong_file_or_column(tmp_path):
+    def check(path, **config):
+        settings = InputConfig(path=str(path), **config)
+        check_input(list_input(settings, LOCAL), settings, LOCAL)
+
+    with pytest.raises(BadRequest, match=r"no column 'text' in .*a\.parquet\. There are: body, url"):
+        check(write(tmp_path, {"body": ["x"], "url": ["y"]}))
+    with pytest.raises(BadRequest, match=r"holds int64, not text"):
+        check(write(tmp_path, {"text": [1]}))
+    with pytest.raises(BadRequest, match=r"begins like parquet"):
+        check(write(tmp_path, {"text": ["x"]}), format="jsonl")
+    (tmp_path / "b.parquet").write_bytes(b'{"text": "x"}\n')
+    with pytest.raises(BadRequest, match="not like parquet"):
+        check(tmp_path / "b.parquet")
+    check(tmp_path)
+
+
+def test_a_storage_that_fails_is_an_error_and_no_damage_of_the_file(tmp_path):
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError("the network is down")
+
+    path = write(tmp_path, {"text": ["x"]})
+    (split,) = cut(path, "parquet", [])
+    with pytest.raises(OSError, match="the network is down"):
+        list(Parquet(split, InputConfig()).records(Failing(path.read_bytes())))
+
+
+def test_parquet_is_read_from_s3(s3, tmp_path):
+    local = write(tmp_path, {"text": [f"text {i}" for i in range(1000)]}, row_group_size=100)
+    url = f"s3://corpus/{tmp_path.name}/a.parquet"
+    filesystem, path = open_filesystem(url, s3)
+    filesystem.pipe_file(path, local.read_bytes())
+    config = InputConfig(path=url)
+    files = list_input(config, s3)
+    check_input(files, config, s3)
+    (split,) = split_input(files, config)
+    found = [row for piece in read_documents(split, config, s3) for row in piece.documents.to_pylist()]
+    assert found == rows(local)
+
+
+def test_a_whole_record_is_all_columns_as_json(tmp_path):
+    messages = [[{"role": "user", "content": "하나\n"}, {"role": "assistant", "content": "둘"}], None]
+    path = write(
+        tmp_path, {"id": [5, 6], "text": ["x", None], "messages": messages, "when": [datetime.date(2024, 5, 6)] * 2}
+    )
+    first, second = rows(path, text_column=None)
+    assert json.loads(first["text"]) == {"id": 5, "text": "x", "messages": messages[0], "when": "2024-05-06"}
+    assert json.loads(second["text"]) == {"id": 6, "text": None, "messages": None, "when": "2024-05-06"}
+    assert (first["document_id"], first["metadata"], first["reason"]) == ("5", None, None)
+    assert "\n" not in first["text"]
+
+
+def test_a_whole_record_with_a_string_that_is_none_leaves_alone(tmp_path):
+    nested = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), bad_utf8(b"a\xff", b"b"))
+    assert reasons(write(tmp_path, {"said": nested}), text_column=None) == ["invalid_utf8", None]
+    assert reasons(write(tmp_path, {"said": bad_utf8(b"a\xff", b"b")}), text_column=None) == ["invalid_utf8", None]
+
+
+def test_a_whole_record_with_a_time_beyond_all_keeps_the_rest(tmp_path):
+    path = write(tmp_path, {"said": ["x"], "beyond": pa.array([2**62], pa.timestamp("us"))})
+    (row,) = rows(path, text_column=None)
+    assert json.loads(row["text"])["said"] == "x" and row["reason"] is None
+
+
+def test_whole_records_need_no_text_column(tmp_path):
+    path = write(tmp_path, {"messages": [["x"]]})
+    with pytest.raises(BadRequest, match="no column 'text'"):
+        check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path)), LOCAL)
+    check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column=None), LOCAL)
+
+
+def test_whole_records_come_in_pieces_of_bounded_size(tmp_path):
+    path = write(tmp_path, {"said": ["word " * 200] * 300}, row_group_size=100)
+    settings = InputConfig(str(path), text_column=None)
+    (split,) = split_input(list_input(settings, LOCAL), settings)
+    found = list(read_documents(split, settings, LOCAL, piece_bytes=20_000))
+    assert_tiled(found)
+    assert max(piece.documents["text"].nbytes for piece in found) < 40_000
+    assert [position for piece in found for position in piece.documents["position"].to_pylist()] == list(range(300))

@@ -1,0 +1,82 @@
+import os
+import signal
+import time
+
+import pytest
+
+from operators.text import extract as module
+from operators.text.extract import decode, extract
+
+KOREAN = "강물은 쉬지 않고 흐르며 물레방아를 돌린다. 방앗간은 밤새도록 곡식을 빻아 마을 사람들에게 나누어 준다."
+ARTICLE = "<p>The mill stands by the river, and its wheel has turned without a rest for more than a hundred years.</p>"
+
+
+def page(body: str, head: str = "") -> str:
+    return f"<!doctype html><html><head>{head}</head><body><nav><a href=/>Home</a></nav><article>{body}</article></body></html>"
+
+
+def test_the_main_text_is_found_and_the_rest_is_not():
+    text = extract(page(ARTICLE * 3).encode())
+    assert text.count("The mill stands") >= 1 and "Home" not in text
+
+
+@pytest.mark.parametrize(
+    ("charset", "header", "head"),
+    [
+        ("utf-8", None, ""),
+        ("utf-8", "iso-8859-1", ""),
+        ("euc-kr", "euc-kr", ""),
+        ("cp949", None, '<meta charset="ks_c_5601-1987">'),
+        ("utf-8-sig", "euc-kr", ""),
+        ("iso2022_kr", "ISO-2022-KR", ""),
+    ],
+)
+def test_korean_pages_of_any_charset_are_read(charset, header, head):
+    text = extract(page(f"<p>{KOREAN}</p>" * 3, head).encode(charset), header)
+    assert text.startswith(KOREAN)
+
+
+def test_bytes_that_no_charset_fits_are_decoded_all_the_same():
+    assert decode(b"caf\xe9 " * 20, "windows-1252") == "café " * 20
+    assert decode("본문 ".encode() * 200 + b"\xff") == "본문 " * 200 + "\ufffd"
+    for charset in ("base64", "idna", "no such charset", "\0", "utf-7", "undefined"):
+        assert isinstance(decode(bytes(range(256)), charset), str)
+
+
+@pytest.mark.parametrize("html", [b"", b" \n", b"\0" * 50, b"<html></html>", b"<" * 10_000, bytes(range(256)) * 40])
+def test_a_page_without_text_gives_none(html):
+    assert extract(html) is None
+
+
+def test_a_deeply_nested_page_does_no_harm():
+    extract(b"<div>" * 50_000 + b"deep")
+    assert extract(page(ARTICLE * 3).encode())
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read(monkeypatch):
+    extract(page(ARTICLE).encode())  # the process is running
+    huge = page("".join(f"<p>{i} {ARTICLE}</p>" for i in range(20_000))).encode()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "SECONDS", 0.2)
+        began = time.monotonic()
+        assert extract(huge) is None
+        assert time.monotonic() - began < 5
+    assert extract(page(ARTICLE * 3).encode())
+
+
+def test_a_page_above_the_limit_is_not_even_tried(monkeypatch):
+    monkeypatch.setattr(module, "MAX_HTML", 10)
+    assert extract(page(ARTICLE * 3).encode()) is None
+
+
+def test_a_process_that_was_killed_costs_no_page():
+    extract(page(ARTICLE).encode())
+    os.kill(module._process._running.pid, signal.SIGKILL)
+    assert extract(page(ARTICLE * 3).encode())
+
+
+def test_an_extractor_that_cannot_start_is_an_error_and_no_empty_page(monkeypatch):
+    process = module._Process()
+    monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    with pytest.raises(module.ExtractorFailure, match="trafilatura"):
+        process.extract(b"<p>x</p>", "")
