@@ -61,8 +61,8 @@ def run(variant: str, documents: str, url: str, output: str) -> None:
     import ray
 
     from cluster.session import session
-    from pipelines.flow.reporter import Report
-    from pipelines.flow.scoreboard import start_board
+    from pipelines.flow.board.reporter import Reporter
+    from pipelines.flow.board.scoreboard import start_board
 
     settings = {
         "input.path": documents,
@@ -83,7 +83,7 @@ def run(variant: str, documents: str, url: str, output: str) -> None:
         place = checked.place if variant == VARIANTS[1] else Nowhere(output, StorageConfig())
         ledger = WithoutRecords(place, 1)
     with kept, session(job.cluster):
-        rephrase(job, split_rows(splits, State(), None), ledger, Report(start_board()))
+        rephrase(job, split_rows(splits, State(), None), ledger, Reporter(start_board()))
         ray.shutdown()
 
 

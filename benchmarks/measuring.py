@@ -7,7 +7,8 @@ The rows are questions and answers of lognormal length, made of the documentatio
 measure (operators/select/measure/likelihood.py) is given their JSON: it parses, frames and tokenises them, sorts by length,
 and scores each answer with its question and without it. The token scorer (operators/learn/score) is given the tokens of these
 very contexts, packed into rows of 2,048 tokens before the clock starts, with the answers alone as targets; a context that crosses
-a row's end is two for it. Models are Llamas with random weights and a vocabulary of 32,000. Tokens per second count what is read, no padding.
+a row's end is two for it. Models are Llamas with random weights and a vocabulary of 32,000. Tokens per second count what is
+read, no padding.
 Both sides take turns; the median of the rounds counts. Where other processes want the processor too, its time says more than the
 clock.
 """

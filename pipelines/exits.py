@@ -40,3 +40,7 @@ def guarded(command: Callable[[], None]) -> None:
             raise
         print("gristmill: stopped. If a run was under way, the same command resumes it.", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+class StageFailure(RuntimeError):
+    """A stage cannot work, whatever its rows are."""

@@ -21,7 +21,7 @@ def show_status(place: Place, say=print) -> None:
     state, working = records.now(), at_work(place, records)
     say(f"{place.url}: {_progress(records, state)}")
     say(_who(records, working))
-    PIPELINES[records.run.get("pipeline", "rephrase")].pipeline_class().show(records.run, state.counts, None)
+    PIPELINES[records.recipe.get("pipeline", "rephrase")].pipeline_class().card.show(records.recipe, state.counts, None)
     if failed := failures(state.counts):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
 
@@ -36,10 +36,14 @@ def _artifacts_in(place: Place) -> list[tuple[Place, Records]]:
 
 
 def _progress(records: Records, state: State) -> str:
-    splits = {split: state.done.get(split, Spans()) for split in records.run["splits"]}
+    splits = {split: state.done.get(split, Spans()) for split in records.recipe["splits"]}
     complete = sum(done.complete for done in splits.values())
     if complete == len(splits):
-        files = f", {len(splits):,} splits of {len(records.run['input']):,} input files" if records.run["input"] else ""
+        files = (
+            f", {len(splits):,} splits of {len(records.recipe['input']):,} input files"
+            if records.recipe["input"]
+            else ""
+        )
         return f"complete{files}"
     begun = sum(bool(done.spans) for done in splits.values()) - complete
     settled = sum(_settled_bytes(split, done) for split, done in splits.items())

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
@@ -50,25 +50,6 @@ class RephraseConfig:
             )
 
 
-@dataclass
-class Progress:
-    """What became of the requests of one style so far. Tokens are those of the engine's own counts."""
-
-    done: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def add(self, completion: Completion) -> None:
-        self.done += 1
-        self.failed += completion.error is not None
-        self.prompt_tokens += completion.prompt_tokens or 0
-        self.cached_tokens += completion.cached_tokens
-        self.completion_tokens += completion.completion_tokens or 0
-
-
 class Rephrase:
     """Write the text of each requested rewrite.
 
@@ -86,8 +67,7 @@ class Rephrase:
             raise BadRequest(
                 f"styles {', '.join(config.styles)}: two have the same name. Drop one, or rename its file."
             )
-        self._progress = {name: Progress() for name in self.prompts}
-        self._surprises = 0
+        self._surprises, self._answered = 0, False
         self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
     async def __call__(self, table: pa.Table) -> pa.Table:
@@ -102,10 +82,6 @@ class Rephrase:
         table = _with_completions(table, wanted, completions, self.engine.model)
         faults = {int(r): (c.error, c.detail) for r, c in zip(rows, completions, strict=True) if c.error}
         return reject(table, "rephrase", faults)
-
-    def progress(self) -> dict[str, Progress]:
-        """Give a snapshot of the counts, by style."""
-        return {style: replace(progress) for style, progress in self._progress.items()}
 
     async def _in_chains(self, requests: list[dict]) -> list[Completion]:
         """Complete the chunks of one document and style one after another, different ones side by side."""
@@ -124,25 +100,20 @@ class Rephrase:
         return [completions[index] for index in range(len(requests))]
 
     async def _complete(self, row: dict, before: str | None = None) -> Completion:
-        progress = self._progress[row["style"]]
-        progress.in_flight += 1
         try:
             completion = await self.engine.complete(self._request(row, before))
         except (EngineFailure, BadRequest):
             raise
         except Exception as error:
-            completion = self._unforeseen(error)
-        finally:
-            progress.in_flight -= 1
-        progress.add(completion)
+            return self._unforeseen(error)
+        self._answered = self._answered or completion.error is None
         return completion
 
     def _unforeseen(self, error: Exception) -> Completion:
         """Take an error that nobody foresaw for the request's own; raise EngineFailure where all requests meet one."""
         said = f"{type(error).__name__}: {error}"[:MOST_DETAIL]
         self._surprises += 1
-        answered = any(progress.done > progress.failed for progress in self._progress.values())
-        if not answered and self._surprises >= max(ROUNDS * self.engine.seats, FEWEST_LOST):
+        if not self._answered and self._surprises >= max(ROUNDS * self.engine.seats, FEWEST_LOST):
             raise EngineFailure(f"all of the first {self._surprises} requests failed, the last with {said}.") from error
         return Completion(None, error="error", detail=said)
 

@@ -1,18 +1,22 @@
 """What `choose` tells people of an artifact."""
 
 from pipelines.counts import Counts
-from pipelines.run.card import words_of
-
-COLUMNS = (
-    "`pick` counts the rows in the order in which they were chosen, `score` is the selector's own; `messages` or `text` are for "
-    "training, `record` is the row as it was read."
-)
+from pipelines.run.card import Card, Facts, words_of
 
 
-def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
-    """Give the totals that matter, as words."""
-    return [
-        ("selector", run["config"]["selector"]),
-        ("chosen", f"{counts.get('kept', {}).get('chosen', 0):,} rows"),
-        ("could not be chosen", words_of(counts.get("excluded", {}))),
-    ]
+class ChoiceCard(Card):
+    tag = "selection"
+    columns = (
+        "`pick` counts the rows in the order in which they were chosen, `score` is the selector's own; `messages` or `text` are "
+        "for training, `record` is the row as it was read."
+    )
+
+    def what(self, recipe: dict) -> str:
+        return f"Rows chosen by {recipe['config']['selector']}, made with `gristmill run select`."
+
+    def facts(self, recipe: dict, counts: Counts) -> Facts:
+        return [
+            ("selector", recipe["config"]["selector"]),
+            ("chosen", f"{counts.get('kept', {}).get('chosen', 0):,} rows"),
+            ("could not be chosen", words_of(counts.get("excluded", {}))),
+        ]

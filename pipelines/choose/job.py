@@ -9,7 +9,7 @@ from operators.select.selectors.base import BudgetConfig
 from operators.select.selectors.picking.ranking import GumbelConfig
 from operators.settings import setting
 from operators.storage.config import StorageConfig
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pipelines.choose.picks import chosen_rows
 from pipelines.choose.spec import Named, build
 from pipelines.choose.view import StoredPool, whole
 from pipelines.counts import add_counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger, publish_file, publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
@@ -28,7 +28,7 @@ CHOICE = "choice:0-1"  # the one unit of work
 EQUAL_CONTENT, UNCOUNTED = "equal_content", "no_tokens"  # why no selector may choose a row
 
 
-def choose(job: ChooseJob, selector: Named, seen: Seen, given: Given, ledger: Ledger, report: Report) -> None:
+def choose(job: ChooseJob, selector: Named, seen: Seen, given: Given, ledger: Ledger, report: Reporter) -> None:
     """Have the selector choose, and commit the rows. One task, which may use all processors of a node."""
     with report.explaining(), tempfile.TemporaryDirectory(prefix="gristmill-choose-") as folder:
         if not ledger.current():

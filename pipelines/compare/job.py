@@ -6,7 +6,7 @@ from operators.errors import BadRequest
 from operators.select.evaluate.base import EvaluateConfig
 from operators.settings import setting
 from operators.storage.base import InputConfig
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 from pipelines.select.job import SelectJob, records
 
 RANDOM, LEAST_RANDOM = "random", 2

@@ -18,22 +18,23 @@ from operators.select.comparison.statistics import Comparison, Metric, compare
 from operators.select.comparison.statistics import Student as Trained
 from operators.select.evaluate.base import with_answers
 from operators.storage.filesystem import Place
-from pipelines.compare.card import COLUMNS, NUMBERS, PAGE, TABLE, facts
+from pipelines.compare.card import NUMBERS, PAGE, TABLE, ComparisonCard
 from pipelines.compare.job import CompareJob, select_job
-from pipelines.compare.pace import ComparePace
-from pipelines.compare.runs import Run, runs_of
 from pipelines.compare.tasks import Exam, Questions, evaluate_student
+from pipelines.compare.trials import Trial, trials_of
 from pipelines.config import identity
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.pace import CountPace
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import load_table, parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State, read_records
 from pipelines.ledger.spans import Spans
 from pipelines.pool.artifact import open_pool
 from pipelines.pool.pipeline import ReadPool
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, digest, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described, digest
 from pipelines.select.job import features_folder
 from pipelines.select.pipeline import Select
 from pipelines.select.report import shared
@@ -46,6 +47,7 @@ METRICS = [Metric("accuracy", scale=100), Metric("macro_f1", scale=100), Metric(
 class Compare(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
 
+    card = ComparisonCard()
     quiet = True  # Ray Train tells at length of every worker
 
     def __init__(self, job: CompareJob):
@@ -57,31 +59,31 @@ class Compare(Pipeline):
         self.folder = features_folder(job, self.place)
         self.select = Select(select_job(job, self.folder), self.folder)
         self.evaluation = ReadPool(job.pool(job.evaluation), self.folder)
-        self.runs = list(runs_of(job, self.select))
+        self.trials = list(trials_of(job, self.select))
         self.shared = 0  # rows of the evaluation set that are in the pool too
         self.place.check_writable()
-        contents = {"choices": self.select.run["fingerprint"], "evaluation": digest(self.evaluation.run)}
-        splits = [run.split for run in self.runs]
-        self.run = described("compare", job, contents, self.select.run["input"], splits)
+        contents = {"choices": self.select.recipe["fingerprint"], "evaluation": digest(self.evaluation.recipe)}
+        splits = [trial.split for trial in self.trials]
+        self.recipe = described("compare", job, contents, self.select.recipe["input"], splits)
 
     def needs(self) -> Iterator[Pipeline]:
         """Choose, and train a student on each choice."""
         yield self.evaluation
         yield from self.select.needs()  # which tells where the choices are
         yield self.select
-        for run in self.runs:
-            yield from self._student(run).needs()
+        for trial in self.trials:
+            yield from self._student(trial).needs()
 
-    def left(self, state: State) -> list[Run]:
-        return [run for run in self.runs if not state.done.get(run.split, Spans()).complete]
+    def left(self, state: State) -> list[Trial]:
+        return [trial for trial in self.trials if not state.done.get(trial.split, Spans()).complete]
 
-    def of_all(self, work: list[Run]) -> Counts:
+    def of_all(self, work: list[Trial]) -> Counts:
         return {"read": {"of_students": len(work)}}
 
-    def pace(self) -> "ComparePace":
-        return ComparePace()
+    def pace(self) -> CountPace:
+        return CountPace("of_students", "students evaluated")
 
-    def stream(self, work: list[Run], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[Trial], ledger: Ledger, report: Reporter) -> None:
         """Evaluate the students, as many at a time as there is room for."""
         import ray
 
@@ -93,7 +95,7 @@ class Compare(Pipeline):
         questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
         self.shared = ray.get(ray.remote(shared).remote(self.select.stages.opened_pool(), pool))
         task = ray.remote(evaluate_student).options(max_retries=1, **model_share(None)[1])
-        ray.get([task.remote(self._exam(run), questions, ledger, report) for run in work])
+        ray.get([task.remote(self._exam(trial), questions, ledger, report) for trial in work])
 
     def afterwards(self, counts: Counts) -> list[str]:
         note = f"note: {self.shared:,} rows of the evaluation set are in the pool too: students may have learned them"
@@ -121,32 +123,23 @@ class Compare(Pipeline):
         }
         return compare(self.place.url.rpartition("/")[2], trained, measured, facts=told)
 
-    def _student(self, run: Run) -> Student:
+    def _student(self, trial: Trial) -> Student:
         job = self.job
-        config, choice = replace(job.student, seed=job.student.seed + run.seed), self.select.choices[run.label].url
+        config, choice = replace(job.student, seed=job.student.seed + trial.seed), self.select.choices[trial.label].url
         model = job.student.model.path and resolve_model(job.student.model.path, job.storage)[1]
         deciding = [choice.rpartition("/")[2], identity(config), identity(job.examples), job.prompting.template, model]
         digest = blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=8).hexdigest()
         folder, rows = f"{self.folder}/student-{digest}", (f"{choice}/data",)
         return Student(config, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
 
-    def _exam(self, run: Run) -> Exam:
+    def _exam(self, trial: Trial) -> Exam:
         """Say where a student is, and what it was trained on."""
-        model, storage = self._student(run).model, self.job.storage
-        rows = read_records(self.select.place).now().counts["kept"][run.label]
+        model, storage = self._student(trial).model, self.job.storage
+        rows = read_records(self.select.place).now().counts["kept"][trial.label]
         trained = read_records(Place(model, storage)).now().counts["tokens"]["trained"]
-        known = {"selector": run.selector, "choice": run.label, "seed": run.seed, "rows": rows, "tokens": trained}
+        known = {"selector": trial.selector, "choice": trial.label, "seed": trial.seed, "rows": rows, "tokens": trained}
         known |= {"shared": self.shared}
-        return Exam(run.name, run.split, resolve_model(model, storage)[0], known)
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "Students trained on what several selectors chose, compared; made with `gristmill run compare`."
-        return card("comparison", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))
+        return Exam(trial.name, trial.split, resolve_model(model, storage)[0], known)
 
 
 def data_of(place: Place) -> Iterator[pa.Table]:

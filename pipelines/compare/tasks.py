@@ -9,7 +9,7 @@ from operators.examples.base import ExampleConfig
 from operators.examples.prompting import PromptingConfig
 from operators.select.evaluate.base import EvaluateConfig, metrics
 from operators.select.measure.base import ModelConfig
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
@@ -38,7 +38,7 @@ class Questions:
     examples: ExampleConfig
 
 
-def evaluate_student(exam: Exam, questions: Questions, ledger: Ledger, report: Report) -> None:
+def evaluate_student(exam: Exam, questions: Questions, ledger: Ledger, report: Reporter) -> None:
     """Evaluate a student, and commit what came out."""
     from operators.select.evaluate.evaluate import Evaluate
 

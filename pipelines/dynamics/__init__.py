@@ -1,4 +1,11 @@
-"""Training dynamics: how the loss of each token moves over the checkpoints of a run."""
+"""Checkpoints of a run into how the loss of each token moved (Rho-1).
+
+job.py        what it can be told
+pipeline.py   what a run must know of it
+tasks.py      shards of losses into classes of tokens
+samples.py    the texts on its page
+card.py       what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

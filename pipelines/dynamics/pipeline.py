@@ -16,18 +16,19 @@ from operators.storage.filesystem import Place
 from operators.text.tokenizer import load_tokenizer
 from pipelines.config import identity
 from pipelines.counts import Counts
-from pipelines.dynamics.card import COLUMNS, PAGE, facts
+from pipelines.dynamics.card import PAGE, DynamicsCard
 from pipelines.dynamics.job import DynamicsJob
-from pipelines.dynamics.pace import ClassifyPace
 from pipelines.dynamics.tasks import classify_shard, curves_from, mean_loss, totals_from
-from pipelines.flow.reporter import Report as Board
+from pipelines.flow.board.pace import CountPace
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
 from pipelines.ledger.spans import Spans
 from pipelines.pack.artifact import TOKENIZER, open_packed
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described
 from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
 from pipelines.score.job import DataConfig, ReferenceConfig, ScoreJob, ScoreOutput
 from pipelines.score.pipeline import ScoreRows
@@ -45,6 +46,8 @@ class Checkpoint:
 
 class Dynamics(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
+
+    card = DynamicsCard()
 
     def __init__(self, job: DynamicsJob):
         self.job, self.cluster = job, job.cluster
@@ -70,7 +73,7 @@ class Dynamics(Pipeline):
             "reference": self.reference and self.reference.key,
         }
         shards = {shard_key(shard): [shard.bytes, shard.checksum] for shard in self.packed.shards}
-        self.run = described("dynamics", job, contents, shards, list(map(shard_key, self.packed.shards)))
+        self.recipe = described("dynamics", job, contents, shards, list(map(shard_key, self.packed.shards)))
 
     def needs(self) -> list[ScoreRows]:
         """Score every checkpoint."""
@@ -82,10 +85,10 @@ class Dynamics(Pipeline):
     def of_all(self, work: list[Part]) -> Counts:
         return {"read": {"of_rows": sum(shard.rows for shard in work)}}
 
-    def pace(self) -> "ClassifyPace":
-        return ClassifyPace()
+    def pace(self) -> CountPace:
+        return CountPace("of_rows", "rows classified")
 
-    def stream(self, work: list[Part], ledger: Ledger, report: Board) -> None:
+    def stream(self, work: list[Part], ledger: Ledger, report: Reporter) -> None:
         """Classify shard by shard, several at a time."""
         import ray
 
@@ -134,15 +137,6 @@ class Dynamics(Pipeline):
         report = Report("Training dynamics", names, totals, curves, job.threshold, mean_last, list(texts))
         tokenizer = load_tokenizer(fetched(f"{self.packed.place.url}/{TOKENIZER}", self.job.storage))
         return {PAGE: page(report, tokenizer).encode()}
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "How the loss of each token moved over the checkpoints of a training run, made with `gristmill run dynamics`."
-        return card("dynamics", title, what, facts(run, counts), COLUMNS, "data/*.arrow")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))
 
 
 def _checkpoints(job: DynamicsJob) -> Iterator[Checkpoint]:

@@ -10,7 +10,7 @@ from operators.learn.dynamics.classes import CLASSES, ClassTotals, LossCurves, c
 from operators.learn.dynamics.statistics import TokenStatistics
 from operators.tokens.rows import flat
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part
@@ -20,7 +20,7 @@ from pipelines.score.artifact import ScoreArtifact
 
 
 def classify_shard(
-    arguments: tuple[PackedArtifact, list[ScoreArtifact], float, float, Ledger, Report], shard: Part
+    arguments: tuple[PackedArtifact, list[ScoreArtifact], float, float, Ledger, Reporter], shard: Part
 ) -> None:
     """Classify the tokens of a shard and commit that. In memory are four sums a token and the losses of one checkpoint."""
     packed, losses, mean_last, threshold, ledger, report = arguments

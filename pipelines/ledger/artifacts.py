@@ -21,22 +21,22 @@ def finished(path: str | None, storage: StorageConfig, setting: str, pipeline: s
         raise BadRequest(f"{setting} is not given: the folder that `gristmill run {pipeline}` made.")
     place = Place(path, storage)
     records = read_records(place)
-    made_by = records.run.get("pipeline", "rephrase") if records else None
+    made_by = records.recipe.get("pipeline", "rephrase") if records else None
     if made_by != pipeline:
         what = f"was made by `gristmill run {made_by}`" if made_by else "is no artifact of gristmill"
         raise BadRequest(f"{setting}={place.url} {what}. Give the folder that `gristmill run {pipeline}` made.")
     state = records.now()
-    if left := [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]:
+    if left := [split for split in records.recipe["splits"] if not state.done.get(split, Spans()).complete]:
         raise BadRequest(
-            f"{setting}={place.url} is not finished: {len(left)} of {len(records.run['splits'])} splits are missing. The command "
-            "that began it goes on with them."
+            f"{setting}={place.url} is not finished: {len(left)} of {len(records.recipe['splits'])} splits are missing. The "
+            "command that began it goes on with them."
         )
     return place, records
 
 
 def parts_in_order(place: Place, records: Records) -> list[Part]:
     """List the parts with data, in the order of the splits that they were made from."""
-    order = {split: number for number, split in enumerate(records.run["splits"])}
+    order = {split: number for number, split in enumerate(records.recipe["splits"])}
     commits = sorted(records.commits(place), key=lambda commit: min(order.get(split, END) for split in commit.spans))
     return [part for commit in commits for part in commit.parts if part.name.startswith("data/") and part.rows]
 

@@ -122,12 +122,17 @@ class Tenure:
 
 
 def claim(
-    place: Place, before: Records | None, state: State, owner: Owner, run: dict, rest: Callable[[], None] | None = None
+    place: Place,
+    before: Records | None,
+    state: State,
+    owner: Owner,
+    recipe: dict,
+    rest: Callable[[], None] | None = None,
 ) -> Tenure:
     """Begin the epoch after the one that was read, with a state that was made from it. Raises Lost if another run was faster."""
     ledger = next_ledger(place, before)
     number = ledger.number
-    mine = Epoch(owner, run, replace(state, folded={})).to_json()
+    mine = Epoch(owner, recipe, replace(state, folded={})).to_json()
     try:
         agreed = agree(place, _ballots(number), owner.id, mine.decode(), rest or _rest).encode()
     except FileNotFoundError:  # the ballots were tidied away: this epoch is long past

@@ -37,12 +37,12 @@ def chosen(new: bool, fork: bool) -> Otherwise:
 
 
 def find(
-    place: Place, run: dict, otherwise: Otherwise, cuts: tuple[str, ...], say: Callable[[str], None]
+    place: Place, recipe: dict, otherwise: Otherwise, cuts: tuple[str, ...], say: Callable[[str], None]
 ) -> tuple[Place, Records | None]:
     """Give the place to go on in, and the records there.
 
-    `run` has the `fingerprint` of what decides the content and the `input` (file: bytes and version). `cuts` begin the names of
-    the settings that decide where units begin: a fork must share them.
+    `recipe` has the `fingerprint` of what decides the content and the `input` (file: bytes and version). `cuts` begin the names
+    of the settings that decide where units begin: a fork must share them.
     Raises BadRequest where the artifact was made otherwise and nothing else was asked for, or the folder is not ours.
     """
     records = read_records(place)
@@ -51,18 +51,18 @@ def find(
         return place, None
     if not any(done.spans for done in records.now().done.values()):  # nothing is settled: a mistake binds nobody
         return place, records
-    changed, moved = _changed(records.run, run), _moved(records.run, run)
+    changed, moved = _changed(records.recipe, recipe), _moved(records.recipe, recipe)
     if not changed and not moved:
         return place, records
     if otherwise is Otherwise.REFUSE:
         raise BadRequest(_difference(place, changed, moved, can_fork=cuts != ("",)))
-    beside = _beside(place, run if moved else run | {"input": None})
+    beside = _beside(place, recipe if moved else recipe | {"input": None})
     say(f"{place.url} was made otherwise, so this run has an artifact of its own: {beside.url}")
     if otherwise is Otherwise.FORK and read_records(beside) is None:
         _require_same_cuts(place, changed, moved, cuts)
         _refuse_to_overwrite(beside, {_renamed(part.name) for c in records.commits(place) for part in c.parts})
-        _fork(place, records, beside, run)
-    return find(beside, run, Otherwise.REFUSE, cuts, say)
+        _fork(place, records, beside, recipe)
+    return find(beside, recipe, Otherwise.REFUSE, cuts, say)
 
 
 def _changed(was: dict, now: dict) -> dict[str, tuple]:
@@ -107,7 +107,7 @@ def _require_same_cuts(place: Place, changed: dict[str, tuple], moved: list[str]
         )
 
 
-def _fork(place: Place, records: Records, beside: Place, run: dict) -> None:
+def _fork(place: Place, records: Records, beside: Place, recipe: dict) -> None:
     """Copy what is settled into another place. Its first epoch is begun last, so that a copy that died counts for nothing."""
     if records.now().redo:
         raise BadRequest(f"units of {place.url} are to be done again: let its own command end before you fork it.")
@@ -119,7 +119,7 @@ def _fork(place: Place, records: Records, beside: Place, run: dict) -> None:
             copies = list(pool.map(partial(_copied, place, beside), some))
         catalogue.append(publish_catalogue(ledger, copies))
     state = replace(records.now(), catalogue=catalogue)
-    claim(beside, None, state, myself(), run | {"forked_from": {"place": place.url, "run": records.run}})
+    claim(beside, None, state, myself(), recipe | {"forked_from": {"place": place.url, "run": records.recipe}})
     release(ledger, swept=False)
 
 
@@ -137,8 +137,8 @@ def _renamed(part: str) -> str:
     return f"{part[:begin]}{1:08}{part[end:]}"
 
 
-def _beside(place: Place, run: dict) -> Place:
-    deciding = {key: run[key] for key in ("fingerprint", "input")}
+def _beside(place: Place, recipe: dict) -> Place:
+    deciding = {key: recipe[key] for key in ("fingerprint", "input")}
     digest = blake2b(json.dumps(deciding, sort_keys=True, default=str).encode(), digest_size=4).hexdigest()
     return replace(place, url=f"{place.url}-{digest}")
 

@@ -127,14 +127,14 @@ class Owner(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """The time of one owner: what it runs, and what had been settled before."""
+    """The time of one owner: the recipe of its run (see Pipeline.recipe), and what had been settled before."""
 
     owner: Owner
-    run: dict
+    recipe: dict
     state: State
 
     def to_json(self) -> bytes:
-        return dumps(self._asdict() | {"state": self.state.record()})
+        return dumps({"owner": self.owner, "run": self.recipe, "state": self.state.record()})
 
     @classmethod
     def from_json(cls, data: bytes) -> "Epoch":
@@ -144,11 +144,11 @@ class Epoch(NamedTuple):
 
 @dataclass
 class Records:
-    """What a reader finds: the latest epoch with its owner and run, its state, and the commits since."""
+    """What a reader finds: the latest epoch with its owner and recipe, its state, and the commits since."""
 
     number: int
     owner: Owner
-    run: dict
+    recipe: dict
     state: State
     tail: dict[str, Commit]
 
@@ -183,7 +183,7 @@ def read_records(place: Place) -> Records | None:
         except FileNotFoundError:  # folded, or tidied away by a successor, while we were reading
             continue
         if latest_epoch(place) == number and _read_or_none(place, head_file(number)) == head:
-            return Records(number, epoch.owner, epoch.run, state, tail)
+            return Records(number, epoch.owner, epoch.recipe, state, tail)
     return None
 
 

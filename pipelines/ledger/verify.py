@@ -137,7 +137,7 @@ def mend(place: Place, findings: Findings, say) -> None:
     ledger = next_ledger(place, records)
     harmed = {*findings.damaged, *_parts_with(place, records, findings)}
     state = without_parts(ledger, folded(ledger, records.state, records.tail), harmed)
-    with Keeper(claim(place, records, state, myself(), records.run)) as keeper:
+    with Keeper(claim(place, records, state, myself(), records.recipe)) as keeper:
         tidy(keeper.tenure)
         swept = keeper.sweep()
     say(f"repaired: {len(harmed):,} parts taken back, {len(swept):,} files removed.")
@@ -195,7 +195,7 @@ def _compare_with_state(records: Records, settled: dict[str, Spans], findings: F
             findings.miscounted.append(
                 f"{split}: {len(missing)} stretches are marked as settled, and no commit settles them"
             )
-    findings.unsettled = [split for split in records.run["splits"] if not state.done.get(split, Spans()).complete]
+    findings.unsettled = [split for split in records.recipe["splits"] if not state.done.get(split, Spans()).complete]
 
 
 def _parts_with(place: Place, records: Records, findings: Findings) -> Iterator[str]:

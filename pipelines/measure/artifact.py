@@ -26,4 +26,4 @@ def open_feature(place: Place) -> FeatureArtifact:
     """Open what was measured of a pool. Raises BadRequest where that is not finished."""
     place, records = finished(place.url, place.storage, "feature", "measure")
     parts = {shard: commit.parts[0] for commit in records.commits(place) for shard in commit.spans}
-    return FeatureArtifact(place, parts, contents_key(parts[shard] for shard in records.run["splits"]))
+    return FeatureArtifact(place, parts, contents_key(parts[shard] for shard in records.recipe["splits"]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from cluster.session import ClusterConfig
 from operators.settings import setting
 from operators.storage.config import StorageConfig
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 
 
 @dataclass

@@ -1,25 +1,20 @@
 """How fast rows are measured."""
 
-import time
 from dataclasses import dataclass, field
 
 from pipelines.counts import Counts
-from pipelines.flow.pace import clock
+from pipelines.flow.board.pace import Rate, clock, remaining
 
 
 @dataclass
 class MeasurePace:
-    """Shows rows and their rate, from the first part on: loading models is no measuring."""
+    """Shows rows and their rate."""
 
     feature: str
-    began: float = field(default_factory=time.monotonic)
-    first: tuple[float, int] | None = None
+    rate: Rate = field(default_factory=Rate)
 
     def line(self, counts: Counts) -> str:
-        rows, of, now = counts.get("settled", {}).get("kept", 0), counts["read"].get("of_rows", 0), time.monotonic()
-        if rows and not self.first:
-            self.first = (now, rows)
-        begun, before = self.first if self.first and rows > self.first[1] else (self.began, 0)
-        rate = (rows - before) / max(now - begun, 1e-9)
-        left = clock((of - rows) / rate) if rate else "-"
-        return f"{clock(now - self.began)}  {self.feature}: {rows:,} of {of:,} rows | {rate:,.0f} rows/s | ETA {left}"
+        rows, of = counts.get("settled", {}).get("kept", 0), counts["read"].get("of_rows", 0)
+        rate = self.rate.now(rows)
+        left = remaining(of - rows, rate)
+        return f"{clock(self.rate.seconds)}  {self.feature}: {rows:,} of {of:,} rows | {rate:,.0f} rows/s | ETA {left}"

@@ -5,29 +5,32 @@ part of the pool; it is committed when it is measured, so nothing is measured tw
 """
 
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
 from pipelines.ledger.spans import Spans
-from pipelines.measure.card import COLUMNS, facts
+from pipelines.measure.card import MeasureCard
 from pipelines.measure.feature import Feature
 from pipelines.measure.job import MeasureJob
 from pipelines.measure.pace import MeasurePace
 from pipelines.measure.tasks import measure
 from pipelines.pool.artifact import PoolArtifact
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, digest, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described, digest
 
 
 class MeasureRows(Pipeline):
     """The artifact stands in `folder`, named by what decides it."""
 
+    card = MeasureCard()
+
     def __init__(self, job: MeasureJob, feature: Feature, pool: PoolArtifact, folder: str):
         self.job, self.feature, self.pool, self.cluster = job, feature, pool, job.cluster
         shards = {shard_key(part): [part.bytes, part.checksum] for part in pool.parts}
-        self.run = described("measure", job, feature.deciding | {"pool": pool.key}, shards, list(shards))
-        self.place = output_place(f"{folder}/{feature.name}-{digest(self.run)}", job.storage, "")
+        self.recipe = described("measure", job, feature.deciding | {"pool": pool.key}, shards, list(shards))
+        self.place = output_place(f"{folder}/{feature.name}-{digest(self.recipe)}", job.storage, "")
 
     def left(self, state: State) -> list[Part]:
         return [part for part in self.pool.parts if not state.done.get(shard_key(part), Spans()).complete]
@@ -35,17 +38,8 @@ class MeasureRows(Pipeline):
     def of_all(self, work: list[Part]) -> Counts:
         return {"read": {"of_rows": sum(part.rows for part in work)}}
 
-    def pace(self) -> "MeasurePace":
+    def pace(self) -> MeasurePace:
         return MeasurePace(self.feature.name)
 
-    def stream(self, work: list[Part], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[Part], ledger: Ledger, report: Reporter) -> None:
         measure(self.feature, self.pool, self.job.copies, work, ledger, report)
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "What was measured of the rows of a pool, made by `gristmill run select`."
-        return card("measure", title, what, facts(run, counts), COLUMNS, "data/*.arrow")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))

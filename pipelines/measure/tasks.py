@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.reporter import Report
-from pipelines.flow.tracker import StageFailure
+from pipelines.exits import StageFailure
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part
@@ -19,7 +19,7 @@ MOST_DEATHS = 3  # of processes that measure the same rows
 
 
 def measure(
-    feature: Feature, pool: PoolArtifact, copies: int | None, work: list[Part], ledger: Ledger, report: Report
+    feature: Feature, pool: PoolArtifact, copies: int | None, work: list[Part], ledger: Ledger, report: Reporter
 ) -> None:
     """Stream parts of the pool through actors that hold the operator, and commit what they give."""
     import ray.data

@@ -1,4 +1,12 @@
-"""Documents into rows of tokens."""
+"""Documents into rows of tokens of one length.
+
+job.py        what it can be told
+pipeline.py   what a run must know of it
+tasks.py      groups of splits into parts of packed rows
+artifact.py   packed rows as later stages open them
+pace.py       its line of progress
+card.py       what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

@@ -43,7 +43,7 @@ class PackedArtifact:
 def open_packed(path: str | None, storage: StorageConfig, setting: str) -> PackedArtifact:
     """Open what `gristmill run pack` made. Raises BadRequest where it is something else, empty, or not finished."""
     place, records = finished(path, storage, setting, "pack")
-    packing = Packing(**records.run["fingerprint"]["packing"])
+    packing = Packing(**records.recipe["fingerprint"]["packing"])
     shards = parts_in_order(place, records)
     if not shards:
         raise BadRequest(f"{setting}={place.url} holds no packed rows: all documents were empty or rejected.")

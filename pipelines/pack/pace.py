@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from pipelines.counts import Counts
-from pipelines.flow.pace import clock
+from pipelines.flow.board.pace import clock
 
 
 @dataclass

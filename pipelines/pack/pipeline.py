@@ -10,24 +10,27 @@ from operators.storage.base import Split
 from operators.storage.listing import split_input
 from operators.text.tokenizer import tokenizer_files
 from pipelines.counts import Counts
-from pipelines.flow.groups import grouped, require_examples
-from pipelines.flow.inputs import bytes_of, input_files, versions
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.input.files import bytes_of, input_files, versions
+from pipelines.flow.input.groups import grouped, require_examples
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
 from pipelines.pack.artifact import TOKENIZER
-from pipelines.pack.card import COLUMNS, facts
+from pipelines.pack.card import PackCard
 from pipelines.pack.job import PackJob, require_form
 from pipelines.pack.pace import PackPace
 from pipelines.pack.tasks import encoder, pack, packing_for
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described
 from pipelines.stock.models import address_of, local_tokenizer
 
 
 class PackDocuments(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
+
+    card = PackCard()
 
     def __init__(self, job: PackJob):
         self.job, self.cluster = job, job.cluster
@@ -43,7 +46,7 @@ class PackDocuments(Pipeline):
         if job.pack.template:
             require_examples(self.splits, job.input, job.storage, encode)
         contents = {"packing": asdict(self.packing), "pack.tokenizer": encode.deciding}
-        self.run = described(
+        self.recipe = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True
         )
 
@@ -54,19 +57,10 @@ class PackDocuments(Pipeline):
     def of_all(self, work: list[list[Split]]) -> Counts:
         return {"read": {"of_bytes": sum(map(bytes_of, work))}}
 
-    def stream(self, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
         for name, path in tokenizer_files(local_tokenizer(self.job.pack.tokenizer, self.job.storage)).items():
             ledger.place.publish(f"{TOKENIZER}/{name}", path.read_bytes())
         pack(self.job, self.packing, work, ledger, report)
 
-    def pace(self) -> "PackPace":
+    def pace(self) -> PackPace:
         return PackPace()
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "Documents as rows of tokens of one length, made with `gristmill run pack`."
-        return card("pack", title, what, facts(run, counts), COLUMNS, "data/*.arrow")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))

@@ -19,10 +19,10 @@ from operators.tokens.encode_examples import EncodeExamples
 from operators.tokens.pack import PackConfig, Packer
 from operators.tokens.rows import PackedRows, Packing
 from pipelines.counts import Counts, add_counts
-from pipelines.flow.bisect import TableWork
-from pipelines.flow.groups import Groups, rejections
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.bisect import TableWork
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.input.groups import Groups, rejections
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
@@ -99,7 +99,7 @@ def packing_for(config: PackConfig, encode: Encode | EncodeExamples) -> Packing:
     return Packing(config.window, config.cross_document, digest, vocabulary, encode.eos)
 
 
-def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
     """Stream documents into packed rows: read -> encode -> pack -> write."""
     import ray.data
 

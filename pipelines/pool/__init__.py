@@ -1,4 +1,12 @@
-"""Records into a pool of examples."""
+"""Records into a pool of examples to select from; a stage of `select` and `compare`.
+
+job.py        what decides a pool
+pipeline.py   what a run must know of it
+tasks.py      groups of splits into parts of examples, and the proof of their ids
+artifact.py   a pool as later stages open it
+pace.py       its line of progress
+card.py       what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

@@ -1,14 +1,21 @@
 """What `pool` tells people of an artifact."""
 
 from pipelines.counts import Counts
-from pipelines.run.card import words_of
-
-COLUMNS = "`record` is the row as it was read (JSON), `content` a digest of what is said in it, `place` where its file has it."
+from pipelines.run.card import Card, Facts, words_of
 
 
-def facts(run: dict, counts: Counts) -> list[tuple[str, str]]:
-    """Give the totals that matter, as words."""
-    return [
-        ("examples", f"{counts.get('kept', {}).get('examples', 0):,}"),
-        ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
-    ]
+class PoolCard(Card):
+    tag = "pool"
+    columns = (
+        "`record` is the row as it was read (JSON), `content` a digest of what is said in it, `place` where its file "
+        "has it."
+    )
+
+    def what(self, recipe: dict) -> str:
+        return "A pool of examples to select from, made by `gristmill run select`."
+
+    def facts(self, recipe: dict, counts: Counts) -> Facts:
+        return [
+            ("examples", f"{counts.get('kept', {}).get('examples', 0):,}"),
+            ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
+        ]

@@ -6,8 +6,8 @@ from cluster.session import ClusterConfig
 from operators.examples.base import ExampleConfig
 from operators.storage.base import InputConfig
 from operators.storage.config import StorageConfig
-from pipelines.flow.config import FaultConfig
-from pipelines.run.pipeline import Output
+from pipelines.flow.faults.config import FaultConfig
+from pipelines.run.output import Output
 
 
 @dataclass

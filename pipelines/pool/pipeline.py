@@ -10,18 +10,19 @@ from operators.storage.base import Split
 from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
 from pipelines.counts import Counts
-from pipelines.flow.groups import grouped, require_examples
-from pipelines.flow.inputs import bytes_of, input_files, versions
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.input.files import bytes_of, input_files, versions
+from pipelines.flow.input.groups import grouped, require_examples
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
-from pipelines.pool.card import COLUMNS, facts
+from pipelines.pool.card import PoolCard
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pace import PoolPace
 from pipelines.pool.tasks import UNIQUE, read_pool, require_unique_ids
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, digest, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described, digest
 
 
 class ReadPool(Pipeline):
@@ -29,6 +30,8 @@ class ReadPool(Pipeline):
 
     `rows` is where rows of the pool will be chosen to, which are no input.
     """
+
+    card = PoolCard()
 
     def __init__(self, job: PoolJob, folder: str | None = None, rows: Place | None = None):
         self.job, self.cluster = job, job.cluster
@@ -42,8 +45,8 @@ class ReadPool(Pipeline):
         self.splits = split_input(files, job.input)
         require_examples(self.splits, job.input, job.storage, KeepExamples(job.examples))
         keys = [*(split.key for split in self.splits), UNIQUE]
-        self.run = described("pool", job, {}, versions(files), keys, all_at_once=True)
-        self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.run)}", job.storage, "runs/pool")
+        self.recipe = described("pool", job, {}, versions(files), keys, all_at_once=True)
+        self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.recipe)}", job.storage, "runs/pool")
         self.place.check_writable()
 
     def left(self, state: State) -> list[list[Split]]:
@@ -54,22 +57,13 @@ class ReadPool(Pipeline):
     def of_all(self, work: list[list[Split]]) -> Counts:
         return {"read": {"of_bytes": sum(map(bytes_of, work))}}
 
-    def pace(self) -> "PoolPace":
+    def pace(self) -> PoolPace:
         return PoolPace()
 
-    def stream(self, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
         if groups := [group for group in work if group]:
             read_pool(self.job, groups, ledger, report)
         require_unique_ids(ledger)
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "A pool of examples to select from, made by `gristmill run select`."
-        return card("pool", title, what, facts(run, counts), COLUMNS, "data/*.parquet")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))
 
 
 def keys_of(group: list[Split]) -> list[str]:

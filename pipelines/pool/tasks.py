@@ -14,10 +14,10 @@ from operators.storage.base import Split
 from operators.table import living
 from pipelines.counts import add_counts
 from pipelines.exits import RunFailed
-from pipelines.flow.bisect import TableWork
-from pipelines.flow.groups import Groups, rejections
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.bisect import TableWork
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.input.groups import Groups, rejections
 from pipelines.ledger.artifacts import parts_in_order
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part, read_records
@@ -101,7 +101,7 @@ UNIQUE = "ids:0-1"  # the last unit of work
 NAMED = 3  # of ids that stand in several rows
 
 
-def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Report) -> None:
+def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
     """Stream records into the pool: read -> keep examples -> write."""
     import ray.data
 

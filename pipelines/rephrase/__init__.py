@@ -1,4 +1,14 @@
-"""Rephrase web documents."""
+"""Documents into rewrites in several styles, checked and mixed with the real text (WRAP).
+
+job.py         what it can be told
+preflight.py   what is checked before anything is spent
+pipeline.py    what a run must know of it
+dag.py         the pipeline as a Ray Data DAG; read this first
+read.py        its first stage: splits into orders
+refine.py      its third: clean, check, stitch, mix
+pace.py        its line of progress
+card.py        what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

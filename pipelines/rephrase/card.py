@@ -1,8 +1,9 @@
-"""What a run leaves for people: the table at its end and the dataset card in the artifact."""
+"""What `rephrase` tells people of an artifact: what became of each style, and why."""
 
 from pipelines.counts import Counts
+from pipelines.run.card import Card, Facts, table_of
 
-CARD = """---
+README = """---
 configs:
 - config_name: default
   data_files: data/*.parquet
@@ -12,7 +13,7 @@ tags: [synthetic, rephrased, gristmill]
 ---
 # {title}
 
-Real and rephrased text, made with `gristmill run rephrase`.
+{what}
 
 | what | |
 |---|---|
@@ -43,15 +44,47 @@ def by_style(counts: Counts) -> list[tuple[str, ...]]:
     return rows
 
 
-def facts(counts: Counts) -> list[tuple[str, str]]:
-    """Give the totals that matter, as words."""
-    tokens = counts.get("tokens", {})
-    repaired = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.get("repaired", {}).items()))
-    return [
-        ("documents read", f"{counts.get('documents', 0):,}"),
-        ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
-        ("repaired", repaired or "none"),
-    ]
+class RephraseCard(Card):
+    """A table of styles stands beside the facts."""
+
+    def what(self, recipe: dict) -> str:
+        return "Real and rephrased text, made with `gristmill run rephrase`."
+
+    def facts(self, recipe: dict, counts: Counts) -> Facts:
+        tokens = counts.get("tokens", {})
+        repaired = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.get("repaired", {}).items()))
+        return [
+            ("documents read", f"{counts.get('documents', 0):,}"),
+            ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
+            ("repaired", repaired or "none"),
+        ]
+
+    def readme(self, recipe: dict, counts: Counts, title: str) -> str:
+        lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 2), "---"), *by_style(counts)]
+        return README.format(
+            title=title,
+            what=self.what(recipe),
+            facts=table_of(self.facts(recipe, counts)),
+            styles="\n".join(f"| {' | '.join(cells)} |" for cells in lines),
+        )
+
+    def show(self, recipe: dict, counts: Counts, title: str | None) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        console = Console()
+        table = Table(*HEAD[:-1], title=title)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        rows = by_style(counts)
+        for cells in rows:
+            table.add_row(*cells[:-1])
+        console.print(table)
+        for style, *_, reasons in rows:
+            if reasons:
+                console.print(f"{style} rejected: {reasons}", highlight=False)
+        for name, value in self.facts(recipe, counts):
+            console.print(f"{name}: {value}", highlight=False)
 
 
 def speed(engine: Counts) -> str:
@@ -60,33 +93,3 @@ def speed(engine: Counts) -> str:
     rates = {name: engine.get(f"{name}_tokens", 0) / seconds for name in ("prompt", "completion")}
     words = f"{rates['prompt']:,.0f} tokens/s in, {rates['completion']:,.0f} tokens/s out"
     return f"engines: {engine.get('done', 0):,} requests in {seconds:,.1f} s, {words}"
-
-
-def card(counts: Counts, title: str) -> str:
-    """Write the artifact's README.md: a dataset card with YAML front matter."""
-    lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 2), "---"), *by_style(counts)]
-    return CARD.format(
-        title=title,
-        facts="\n".join(f"| {name} | {value} |" for name, value in facts(counts)),
-        styles="\n".join(f"| {' | '.join(cells)} |" for cells in lines),
-    )
-
-
-def show(counts: Counts, title: str | None = None) -> None:
-    """Print what became of everything, as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table(*HEAD[:-1], title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    rows = by_style(counts)
-    for cells in rows:
-        table.add_row(*cells[:-1])
-    console.print(table)
-    for style, *_, reasons in rows:
-        if reasons:
-            console.print(f"{style} rejected: {reasons}", highlight=False)
-    for name, value in facts(counts):
-        console.print(f"{name}: {value}", highlight=False)

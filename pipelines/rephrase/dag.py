@@ -1,7 +1,6 @@
 """Rephrase web documents in several styles and mix the rewrites with the real text.
 
-Source: WRAP, arXiv:2401.16380; successors' prompts and filters
-by the files under operators/rewrite/prompts and operators/rewrite/rules.
+Source: WRAP, arXiv:2401.16380; successors' prompts and filters by the files under operators/rewrite/{prompts,rules}.
 """
 
 from functools import partial
@@ -9,9 +8,9 @@ from functools import partial
 from operators.rewrite.fan_out import FanOut
 from operators.rewrite.prompts import load_prompt
 from operators.rewrite.rephrase import Rephrase
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.order import cut
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.orders.order import cut
 from pipelines.ledger.ledger import Ledger
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.refine import refine, refinements
@@ -21,17 +20,20 @@ STAGES = 4  # that run at the same time: read, rephrase, refine and write, and o
 
 def load_stages(job: RephraseJob) -> None:
     """Load what the stages' processes need: the first orders would wait for it, and with them all that may be uncommitted."""
+    import pipelines.flow.engines.actor
+    import pipelines.flow.orders.writer
+    import pipelines.rephrase.read  # noqa: F401
 
     refinements(job)
 
 
-def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Report) -> None:
+def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Reporter) -> None:
     """Stream documents through the mill: read, chunk, fan out -> rephrase -> clean, check, stitch, mix -> write."""
     import ray.data
 
     from cluster.resources import cpu_share
-    from pipelines.flow.engines import on_engines
-    from pipelines.flow.writer import ArtifactSink
+    from pipelines.flow.engines.pool import on_engines
+    from pipelines.flow.orders.writer import ArtifactSink
     from pipelines.rephrase.read import ReadOrders
 
     share = cpu_share(STAGES)
@@ -43,7 +45,7 @@ def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Report)
     read = ReadOrders(job.input, job.storage, job.chunk, fan_out, orders_of, isolation)
 
     splits = ray.data.from_items(work, override_num_blocks=min(len(work), 4096))
-    splits.context.target_max_block_size = 1  # one order, one block (see pipelines.flow.order)
+    splits.context.target_max_block_size = 1  # one order, one block (see pipelines.flow.orders.order)
     # Blocks that a reader may be ahead of the driver. Ray's 2 suit blocks of 128 MiB; the driver takes them once a round.
     splits.context._max_num_blocks_in_streaming_gen_buffer = 64
     # Ray would start a thread for each order in an engine's actor, for a figure that nobody reads.

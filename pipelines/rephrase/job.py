@@ -12,9 +12,9 @@ from operators.settings import setting
 from operators.storage.base import InputConfig
 from operators.storage.config import StorageConfig
 from operators.text.chunk import ChunkConfig
-from pipelines.flow.config import CommitConfig, FaultConfig
-from pipelines.flow.order import REQUESTS
-from pipelines.run.pipeline import Output
+from pipelines.flow.faults.config import CommitConfig, FaultConfig
+from pipelines.flow.orders.order import REQUESTS
+from pipelines.run.output import Output
 
 
 @dataclass

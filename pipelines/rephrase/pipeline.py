@@ -6,25 +6,27 @@ from functools import partial
 from operators.storage.base import Split
 from operators.storage.listing import split_input
 from pipelines.counts import Counts
-from pipelines.flow.inputs import bytes_of, versions
-from pipelines.flow.pace import RequestPace
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.input.files import bytes_of, versions
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.opening import Otherwise
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import without_failures
-from pipelines.rephrase.card import card, show, speed
+from pipelines.rephrase.card import RephraseCard, speed
 from pipelines.rephrase.dag import STAGES, load_stages, rephrase
 from pipelines.rephrase.job import CUTS, RephraseJob
+from pipelines.rephrase.pace import RequestPace
 from pipelines.rephrase.preflight import check
 from pipelines.rephrase.read import split_rows
 from pipelines.run.execute import run_pipeline
-from pipelines.run.pipeline import Pipeline, described
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described
 
 
 class Rephrasing(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
 
+    card = RephraseCard()
     cuts = CUTS
 
     def __init__(self, job: RephraseJob):
@@ -34,7 +36,7 @@ class Rephrasing(Pipeline):
         self.splits = split_input(checked.files, job.input)
         keys = [split.key for split in self.splits]
         limited = job.input.limit is not None
-        self.run = described("rephrase", job, checked.contents, versions(checked.files), keys, all_at_once=limited)
+        self.recipe = described("rephrase", job, checked.contents, versions(checked.files), keys, all_at_once=limited)
 
     def left(self, state: State) -> list[dict]:
         return split_rows(self.splits, state, self.job.input.limit)
@@ -46,7 +48,7 @@ class Rephrasing(Pipeline):
     def pace(self) -> RequestPace:
         return RequestPace()
 
-    def stream(self, work: list[dict], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[dict], ledger: Ledger, report: Reporter) -> None:
         from cluster.workers import warm
 
         warm(partial(load_stages, self.job), STAGES - 1)  # engines have processes of their own
@@ -62,14 +64,6 @@ class Rephrasing(Pipeline):
                 f"note: {repeated:,} documents have the id of another one. All are kept; `id` tells their rows apart."
             )
         return said
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        return card(counts, title)
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(counts, title)
 
 
 def run_rephrase(

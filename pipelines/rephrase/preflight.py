@@ -13,9 +13,9 @@ from operators.rewrite.prompts import load_prompt
 from operators.storage.base import InputFile
 from operators.storage.filesystem import Place
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
-from pipelines.flow.inputs import input_files
+from pipelines.flow.input.files import input_files
 from pipelines.rephrase.job import RephraseJob
-from pipelines.run.pipeline import output_place
+from pipelines.run.output import output_place
 
 
 @dataclass

@@ -15,11 +15,11 @@ from operators.storage.config import StorageConfig
 from operators.table import rewrites
 from operators.text.chunk import Chunk, ChunkConfig
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
-from pipelines.flow.bisect import TableWork
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.order import REQUESTS, Order
-from pipelines.flow.pieces import Pieces
-from pipelines.flow.redo import shared_out, wanted
+from pipelines.flow.faults.bisect import TableWork
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.input.pieces import Pieces
+from pipelines.flow.orders.order import REQUESTS, Order
+from pipelines.flow.orders.redo import shared_out, wanted
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans, Unit
 

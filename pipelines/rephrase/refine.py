@@ -10,9 +10,9 @@ from operators.rewrite.faithful import Faithful
 from operators.rewrite.mix import Mix
 from operators.rewrite.prompts import load_prompt
 from operators.rewrite.stitch import Stitch
-from pipelines.flow.bisect import TableWork
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.order import from_block, order_key
+from pipelines.flow.faults.bisect import TableWork
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.orders.order import from_block, order_key
 from pipelines.rephrase.job import RephraseJob
 
 

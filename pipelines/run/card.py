@@ -1,8 +1,13 @@
-"""What every run leaves for people: facts on the screen and the dataset card in the artifact."""
+"""The contract of a card: what an artifact tells people, on the screen and in the README.md that stands in it."""
 
-Facts = list[tuple[str, str]]
+from abc import ABC, abstractmethod
+from typing import Any
 
-CARD = """---
+from pipelines.counts import Counts
+
+Facts = list[tuple[str, str]]  # names and what is said of them, in the order in which they are told
+
+README = """---
 configs:
 {configs}
 tags: [gristmill, {tag}]
@@ -19,23 +24,54 @@ tags: [gristmill, {tag}]
 """
 
 
-def card(tag: str, title: str, what: str, facts: Facts, columns: str, data_files: str | dict[str, str]) -> str:
-    """Write an artifact's README.md: a dataset card with YAML front matter. Several data sets in it have names."""
-    named = data_files if isinstance(data_files, dict) else {"default": data_files}
-    configs = "\n".join(f"- config_name: {name}\n  data_files: {files}" for name, files in named.items())
-    lines = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    return CARD.format(configs=configs, tag=tag, title=title, what=what, facts=lines, columns=columns)
+class Card(ABC):
+    """One for each pipeline. `recipe` is what made the artifact (see Pipeline.recipe), `counts` what became of everything.
+
+    `tag` names the kind of data, `columns` explains the columns, `data_files` says where the data lies.
+    """
+
+    tag: str
+    columns: str
+    data_files = "data/*.parquet"
+
+    @abstractmethod
+    def what(self, recipe: dict[str, Any]) -> str:
+        """Say in a sentence what the artifact is."""
+
+    @abstractmethod
+    def facts(self, recipe: dict[str, Any], counts: Counts) -> Facts:
+        """Give the totals that matter, as words."""
+
+    def data_sets(self, recipe: dict[str, Any]) -> dict[str, str]:
+        """Name the data sets of the artifact, each with its files."""
+        return {"default": self.data_files}
+
+    def readme(self, recipe: dict[str, Any], counts: Counts, title: str) -> str:
+        """Write a dataset card with YAML front matter."""
+        sets = self.data_sets(recipe)
+        return README.format(
+            configs="\n".join(f"- config_name: {name}\n  data_files: {files}" for name, files in sets.items()),
+            tag=self.tag,
+            title=title,
+            what=self.what(recipe),
+            facts=table_of(self.facts(recipe, counts)),
+            columns=self.columns,
+        )
+
+    def show(self, recipe: dict[str, Any], counts: Counts, title: str | None) -> None:
+        """Print what came out, a fact a line."""
+        from rich.console import Console
+
+        console = Console()
+        if title:
+            console.print(title, highlight=False, style="bold")
+        for name, value in self.facts(recipe, counts):
+            console.print(f"{name}: {value}", highlight=False)
 
 
-def show(title: str | None, facts: Facts) -> None:
-    """Print what came out, a fact a line."""
-    from rich.console import Console
-
-    console = Console()
-    if title:
-        console.print(title, highlight=False, style="bold")
-    for name, value in facts:
-        console.print(f"{name}: {value}", highlight=False)
+def table_of(facts: Facts) -> str:
+    """Write facts as rows of a Markdown table."""
+    return "\n".join(f"| {name} | {value} |" for name, value in facts)
 
 
 def words_of(reasons: dict[str, int]) -> str:

@@ -6,7 +6,7 @@ import threading
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 
 
-class Watch:
+class Display:
     """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts, `pace` makes a line of them."""
 
     def __init__(self, read, pace, stream=None):
@@ -15,7 +15,7 @@ class Watch:
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Display":
         self.thread.start()
         return self
 

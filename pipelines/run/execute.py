@@ -12,14 +12,14 @@ from cluster.session import session
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place
 from pipelines.exits import Interrupted, RunFailed
-from pipelines.flow.reporter import Report
-from pipelines.flow.scoreboard import start_board
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.board.scoreboard import start_board
 from pipelines.ledger.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
 from pipelines.ledger.ledger import Lost, claim, folded, next_ledger, tidy
 from pipelines.ledger.opening import Otherwise, find
 from pipelines.ledger.records import CARD, RECORDS, Records, State, read_records
 from pipelines.ledger.rollback import failures
-from pipelines.run.display import Watch
+from pipelines.run.display import Display
 from pipelines.run.pipeline import Pipeline
 
 SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
@@ -39,7 +39,7 @@ def run_pipeline(
     began = time.monotonic()
     for warning in pipeline.warnings:
         say(f"note: {warning}")
-    place, records = find(pipeline.place, pipeline.run, otherwise, pipeline.cuts, say)
+    place, records = find(pipeline.place, pipeline.recipe, otherwise, pipeline.cuts, say)
     pipeline.place = place  # another one with --new and --fork
     if retry_failed and records is None:
         raise BadRequest(
@@ -48,7 +48,7 @@ def run_pipeline(
     if records:
         require_free(place, records, say)
         # Once more: another run may have gone on meanwhile.
-        _, records = find(place, pipeline.run, Otherwise.REFUSE, pipeline.cuts, say)
+        _, records = find(place, pipeline.recipe, Otherwise.REFUSE, pipeline.cuts, say)
     state = records.now() if records else State()
     left = pipeline.left(state) or (retry_failed and failures(state.counts))
     if left or not (records and swept(place, records)):
@@ -58,7 +58,7 @@ def run_pipeline(
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(pipeline, place, state, anew=False)
     if tell:
-        pipeline.show(pipeline.run, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
+        pipeline.card.show(pipeline.recipe, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
     if not any(state.counts.get("kept", {}).values()):
         say("note: no row was kept. The reasons stand above, and with each row in rejected/.")
     if failed := failures(state.counts):
@@ -82,7 +82,7 @@ def _needed(pipeline: Pipeline, say) -> Iterator[None]:
 def _is_complete(pipeline: Pipeline) -> bool:
     """Whether nothing is left to do of what is needed, and its last run had the time to say so."""
     records = read_records(pipeline.place)
-    same = records and all(records.run[key] == pipeline.run[key] for key in ("fingerprint", "input"))
+    same = records and all(records.recipe[key] == pipeline.recipe[key] for key in ("fingerprint", "input"))
     return bool(same and swept(pipeline.place, records) and not pipeline.left(records.now()))
 
 
@@ -107,9 +107,9 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
     if retry_failed:
         state = pipeline.without_failures(ledger, state)
     state = pipeline.ready(place, ledger, state, say)
-    with Keeper(claim(place, records, state, myself(), pipeline.run)) as keeper:
+    with Keeper(claim(place, records, state, myself(), pipeline.recipe)) as keeper:
         tenure = keeper.tenure
-        place.publish(RUN, json.dumps(pipeline.run, indent=1).encode())
+        place.publish(RUN, json.dumps(pipeline.recipe, indent=1).encode())
         tidy(tenure)
         if work := pipeline.left(tenure.state):
             _stream(pipeline, keeper, work, say)
@@ -133,9 +133,9 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
         gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
         board = start_board()
         board.add.remote(pipeline.of_all(work))
-        showing = Watch(lambda: ray.get(board.read.remote()), pipeline.pace())
+        showing = Display(lambda: ray.get(board.read.remote()), pipeline.pace())
         with showing, _failures_explained(board):
-            pipeline.stream(work, ledger, Report(board))
+            pipeline.stream(work, ledger, Reporter(board))
         for line in pipeline.afterwards(ray.get(board.read.remote())):
             say(line)
 
@@ -143,7 +143,10 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
 def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: bool) -> None:
     """Write what stands for the whole artifact; of a complete one only what is missing, should its last run have died here."""
     title = place.url.rsplit("/", 1)[-1]
-    texts = {SUMMARY: json.dumps(state.counts, indent=1), CARD: pipeline.card(pipeline.run, state.counts, title)}
+    texts = {
+        SUMMARY: json.dumps(state.counts, indent=1),
+        CARD: pipeline.card.readme(pipeline.recipe, state.counts, title),
+    }
     for name, text in texts.items():
         if anew or not place.exists(name):
             place.publish(name, text.encode())

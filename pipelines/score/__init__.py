@@ -1,4 +1,12 @@
-"""Reference losses of every token of packed rows."""
+"""Packed rows into the loss of every token under reference models (Rho-1).
+
+job.py        what it can be told
+pipeline.py   what a run must know of it
+tasks.py      ranges of rows through a pool of scorers
+artifact.py   scores as later stages open them
+pace.py       its line of progress
+card.py       what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

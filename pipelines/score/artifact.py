@@ -36,11 +36,11 @@ class ScoreArtifact:
 def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedArtifact) -> ScoreArtifact:
     """Open what `gristmill run score` made of some packed rows. Raises BadRequest where it is of other rows, or not finished."""
     place, records = finished(path, storage, setting, "score")
-    of = records.run["fingerprint"]["packed rows"]
+    of = records.recipe["fingerprint"]["packed rows"]
     if of != packed.key:
         raise BadRequest(
             f"the scores {place.url} belong to other packed rows than {packed.place.url} (they were made from "
-            f"{records.run['config']['data']['path']}). Score these rows, or give the rows that were scored."
+            f"{records.recipe['config']['data']['path']}). Score these rows, or give the rows that were scored."
         )
     spans = [
         (split, as_span(span)[0], part)
@@ -52,7 +52,10 @@ def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedA
     for shard, _, part in sorted(spans, key=lambda item: item[:2]):
         parts.setdefault(shard, []).append(part)
     return ScoreArtifact(
-        place, tuple(records.run["fingerprint"]["columns"]), parts, contents_key(p for ps in parts.values() for p in ps)
+        place,
+        tuple(records.recipe["fingerprint"]["columns"]),
+        parts,
+        contents_key(p for ps in parts.values() for p in ps),
     )
 
 

@@ -8,7 +8,7 @@ from operators.learn.score.base import ScoreConfig
 from operators.models.engines.openai.engine import OpenAIConfig
 from operators.settings import setting
 from operators.storage.config import StorageConfig
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 
 
 @dataclass

@@ -8,18 +8,19 @@ from dataclasses import asdict
 
 from operators.learn.score.base import Server, score_columns
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
 from pipelines.pack.artifact import open_packed
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, output_place
-from pipelines.score.card import COLUMNS, facts
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described
+from pipelines.score.card import ScoreCard
 from pipelines.score.job import ScoreJob, require_reference
 from pipelines.score.pace import ScorePace
-from pipelines.score.tasks import Unit, score, units
+from pipelines.score.tasks import RowRange, score, units
 from pipelines.stock.models import (
     address_of,
     local_tokenizer,
@@ -31,6 +32,8 @@ from pipelines.stock.models import (
 
 class ScoreRows(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
+
+    card = ScoreCard()
 
     def __init__(self, job: ScoreJob):
         self.job, self.cluster = job, job.cluster
@@ -46,7 +49,7 @@ class ScoreRows(Pipeline):
             require_tokenizer(local_tokenizer(job.reference.tokenizer, job.storage), self.packed.packing)
         self.place.check_writable()
         references = len(self.models) or 1
-        self.run = described(
+        self.recipe = described(
             "score",
             job,
             {
@@ -59,7 +62,7 @@ class ScoreRows(Pipeline):
             [shard_key(shard) for shard in self.packed.shards],
         )
 
-    def left(self, state: State) -> list["Unit"]:
+    def left(self, state: State) -> list["RowRange"]:
         return [
             unit
             for shard in self.packed.shards
@@ -67,13 +70,13 @@ class ScoreRows(Pipeline):
             if state.done.get(shard_key(shard), Spans()).outside(unit.span)
         ]
 
-    def of_all(self, work: list["Unit"]) -> Counts:
+    def of_all(self, work: list["RowRange"]) -> Counts:
         return {"read": {"of_rows": sum(unit.rows for unit in work), "window": self.packed.packing.window}}
 
-    def pace(self) -> "ScorePace":
+    def pace(self) -> ScorePace:
         return ScorePace()
 
-    def stream(self, work: list["Unit"], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list["RowRange"], ledger: Ledger, report: Reporter) -> None:
         reference = self.job.reference
         servers = [Server(reference.openai, reference.tokenizer)] if reference.openai else []
         score(self.packed, [*self.models, *servers], self.job, work, ledger, report)
@@ -81,12 +84,3 @@ class ScoreRows(Pipeline):
     @property
     def _rows_per_unit(self) -> int:
         return max(1, self.job.output.tokens_per_part // self.packed.packing.window)
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "What reference models make of every token of packed rows, made with `gristmill run score`."
-        return card("score", title, what, facts(run, counts), COLUMNS, "data/*.arrow")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))

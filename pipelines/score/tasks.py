@@ -8,9 +8,9 @@ import pyarrow as pa
 from operators.learn.score.base import NotFinite, Server
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.reporter import Report
-from pipelines.flow.tracker import StageFailure
+from pipelines.exits import StageFailure
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.artifacts import load_table, shard_key
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part
@@ -25,7 +25,7 @@ from pipelines.stock.models import (
 MOST_DEATHS = 3  # of processes that score the same rows
 
 
-class Unit(NamedTuple):
+class RowRange(NamedTuple):
     """Rows [begin, end) of a shard, the unit of work."""
 
     shard: Part
@@ -42,13 +42,13 @@ class Unit(NamedTuple):
         return (self.begin, 0), (END if self.end == self.shard.rows else self.end, 0)
 
 
-def units(shard: Part, rows: int) -> list[Unit]:
+def units(shard: Part, rows: int) -> list[RowRange]:
     """Cut a shard into units of so many rows."""
-    return [Unit(shard, begin, min(begin + rows, shard.rows)) for begin in range(0, shard.rows, rows)]
+    return [RowRange(shard, begin, min(begin + rows, shard.rows)) for begin in range(0, shard.rows, rows)]
 
 
 def score(
-    packed: PackedArtifact, references: list, job: ScoreJob, work: list[Unit], ledger: Ledger, report: Report
+    packed: PackedArtifact, references: list, job: ScoreJob, work: list[RowRange], ledger: Ledger, report: Reporter
 ) -> None:
     """Stream rows through a pool of actors that hold the references, and commit what they say."""
     import ray.data
@@ -90,10 +90,10 @@ class ScoreUnits:
     def __call__(self, rows: pa.Table) -> pa.Table:
         with self.isolation.report.explaining():
             for row in rows.to_pylist():
-                self._score(Unit(Part(**row["shard"]), row["begin"], row["end"]))
+                self._score(RowRange(Part(**row["shard"]), row["begin"], row["end"]))
         return pa.table({"units": [len(rows)]})
 
-    def _score(self, unit: Unit) -> None:
+    def _score(self, unit: RowRange) -> None:
         name = f"{unit.shard.checksum}-{unit.begin}"
         if self.ledger.holds(name):
             return

@@ -33,7 +33,8 @@ from pipelines.measure.feature import Feature
 from pipelines.measure.job import MeasureJob
 from pipelines.measure.pipeline import MeasureRows
 from pipelines.pool.artifact import PoolArtifact
-from pipelines.run.pipeline import Output, Pipeline
+from pipelines.run.output import Output
+from pipelines.run.pipeline import Pipeline
 from pipelines.stock.models import resolve_model
 from pipelines.train.student import Student, StudentConfig
 

@@ -34,9 +34,9 @@ from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.choose.selectors import SELECTORS
 from pipelines.choose.spec import Named, named
-from pipelines.flow.config import FaultConfig
+from pipelines.flow.faults.config import FaultConfig
 from pipelines.pool.job import PoolJob
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 from pipelines.select.diverse_evol import DiverseEvolConfig
 from pipelines.select.warmup import LessBlock
 from pipelines.train.student import StudentConfig

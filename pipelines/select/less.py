@@ -44,7 +44,9 @@ from pipelines.pack.pipeline import PackDocuments
 from pipelines.pool.artifact import PoolArtifact, open_pool
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pipeline import ReadPool
-from pipelines.run.pipeline import Output, Pipeline, digest
+from pipelines.run.output import Output
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import digest
 from pipelines.select.warmup import LessBlock
 from pipelines.stock.models import checkpoints, local_model, resolve_model, step_of
 from pipelines.train.job import CheckpointConfig, ReferenceJob, TrainData
@@ -178,7 +180,7 @@ class LessStages:
             PromptingConfig(self.block.template, self.max_tokens),
             replace(self.scorer, path=model),
         )
-        deciding = {"model": contents, "warm-up": digest(self._warmup.run), "step": step_of(folder)}
+        deciding = {"model": contents, "warm-up": digest(self._warmup.recipe), "step": step_of(folder)}
         feature = Feature(f"gradient_{number}", "gradients:Gradients", blocks, deciding)
         job = MeasureJob(feature.name, copies=self.copies, storage=self.storage, cluster=self.cluster)
         return MeasureRows(job, feature, pool, self.folder)

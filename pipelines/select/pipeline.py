@@ -12,16 +12,18 @@ from operators.storage.filesystem import Place
 from pipelines.choose.artifact import open_choice
 from pipelines.config import identity
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.pace import StillPace
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
-from pipelines.run.card import card, show, words_of
-from pipelines.run.pipeline import Pipeline, described, digest, output_place
-from pipelines.select.card import COLUMNS, facts
+from pipelines.run.card import words_of
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described, digest
+from pipelines.select.card import SelectionCard
 from pipelines.select.job import SelectJob, features_folder, selectors_of
-from pipelines.select.pace import ReportPace
-from pipelines.select.report import label_of, report_choices, split_of
+from pipelines.select.report import report_choices, split_of
 from pipelines.select.stages import Stages
 from pipelines.train.student import require_student
 
@@ -32,6 +34,7 @@ class Select(Pipeline):
     Without output.path the artifact stands in `folder`, named by what decides it.
     """
 
+    card = SelectionCard()
     quiet = True  # Ray Train tells at length of every worker
 
     def __init__(self, job: SelectJob, folder: str | None = None):
@@ -44,12 +47,12 @@ class Select(Pipeline):
         contents = {
             "selectors": [[one.label, identity(one.block)] for one in self.selectors],
             "features": self.stages.deciding,
-            "target": self.stages.target and digest(self.stages.target.run),
+            "target": self.stages.target and digest(self.stages.target.recipe),
         }
         splits = [split_of(one.label) for one in self.selectors]
-        self.run = described("select", job, contents, self.stages.pool.run["input"], splits)
+        self.recipe = described("select", job, contents, self.stages.pool.recipe["input"], splits)
         if not job.output.path:
-            self.place = Place(f"{folder}/selection-{digest(self.run)}", job.storage)
+            self.place = Place(f"{folder}/selection-{digest(self.recipe)}", job.storage)
         self.place.check_writable()
         self.choices: dict[str, Place] = {}
         self.shared = 0  # rows of the target that are in the pool too
@@ -71,10 +74,10 @@ class Select(Pipeline):
         splits = [split_of(one.label) for one in self.selectors]
         return [split for split in splits if not state.done.get(split, Spans()).complete]
 
-    def pace(self) -> "ReportPace":
-        return ReportPace()
+    def pace(self) -> StillPace:
+        return StillPace("comparing the choices")
 
-    def stream(self, work: list[str], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[str], ledger: Ledger, report: Reporter) -> None:
         """Compare the choices, and copy them."""
         import ray
 
@@ -96,13 +99,3 @@ class Select(Pipeline):
                 f"{self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
             )
         return [f"note: {line}" for line in lines]
-
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = "Training data chosen by several selectors, made with `gristmill run select`."
-        files = {label: f"data/{label}/*.parquet" for label in map(label_of, run["splits"])}
-        return card("selection", title, what, facts(run, counts), COLUMNS, files)
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))

@@ -16,7 +16,7 @@ from pipelines.choose.artifact import ChoiceArtifact
 from pipelines.choose.inputs import Seen
 from pipelines.choose.spec import Named
 from pipelines.choose.view import whole
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
@@ -35,7 +35,7 @@ def report_choices(
     target: PoolArtifact | None,
     work: list[str],
     ledger: Ledger,
-    report: Report,
+    report: Reporter,
 ) -> int:
     """Publish a page that compares choices from a pool; then copy and commit those that are left to do.
 

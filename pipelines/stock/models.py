@@ -124,7 +124,7 @@ def _last_checkpoint(place: Place) -> str | None:
     records = read_records(place)
     if not (records and (folders := checkpoints(place))):
         return None
-    last, steps = folders[-1], int(records.run["splits"][0].rpartition("-")[2])
+    last, steps = folders[-1], int(records.recipe["splits"][0].rpartition("-")[2])
     if step_of(last) < steps:
         raise BadRequest(
             f"{place.url} is not finished: its last checkpoint is that of step {step_of(last):,} of {steps:,}. Go on with it "

@@ -1,4 +1,15 @@
-"""Train a language model on packed rows."""
+"""Packed rows (and scores) into models: `reference` and `pretrain`, and the students of other pipelines.
+
+job.py        what a training run can be told
+pipeline.py   what a run must know of it
+plan.py       what its workers are handed: data, loss, when to do what
+workers.py    what the workers of Ray Train do
+states.py     what a run goes on from
+metrics.py    what it measured, as rows and curves
+student.py    a model that is fine-tuned on chosen rows
+pace.py       its line of progress
+card.py       what it tells people
+"""
 
 from pipelines.run.entry import Entry
 

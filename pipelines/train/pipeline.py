@@ -14,16 +14,17 @@ from operators.learn.losses.config import LossConfig
 from operators.storage.base import END
 from operators.storage.filesystem import Place
 from pipelines.counts import Counts
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import without_spans
 from pipelines.pack.artifact import TOKENIZER, PackedArtifact, open_packed
-from pipelines.run.card import card, show
-from pipelines.run.pipeline import Pipeline, described, output_place
+from pipelines.run.output import output_place
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.recipe import described
 from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
 from pipelines.stock.models import require_fit, resolve_model, step_of
-from pipelines.train.card import COLUMNS, facts
+from pipelines.train.card import PretrainCard, ReferenceCard
 from pipelines.train.job import PretrainJob, ReferenceJob
 from pipelines.train.pace import TrainPace
 from pipelines.train.plan import Plan
@@ -33,6 +34,7 @@ from pipelines.train.states import newest_state
 class Train(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
 
+    card = ReferenceCard()
     name = "reference"
     quiet = True  # Ray Train tells at length of every worker; what matters is told by ours
 
@@ -61,7 +63,7 @@ class Train(Pipeline):
         }
         if loss.scope == "microbatch":  # there these decide which tokens compete
             contents |= {"batch.micro_rows": job.batch.micro_rows, "workers.count": job.workers.count}
-        self.run = described(self.name, job, contents, {}, [self.plan.split])
+        self.recipe = described(self.name, job, contents, {}, [self.plan.split])
 
     def left(self, state: State) -> list[int]:
         """Give the step to go on from."""
@@ -83,25 +85,17 @@ class Train(Pipeline):
     def of_all(self, work: list[int]) -> Counts:
         return {"read": {"of_steps": self.plan.steps}}
 
-    def pace(self) -> "TrainPace":
+    def pace(self) -> TrainPace:
         return TrainPace()
 
-    def stream(self, work: list[int], ledger: Ledger, report: Report) -> None:
+    def stream(self, work: list[int], ledger: Ledger, report: Reporter) -> None:
         from pipelines.train.workers import train
 
         train(self.plan, ledger, report)
 
-    @staticmethod
-    def card(run: dict, counts: Counts, title: str) -> str:
-        what = f"A language model, trained with `gristmill run {run['pipeline']}`."
-        return card(run["pipeline"], title, what, facts(run, counts), COLUMNS, "data/*.parquet")
-
-    @staticmethod
-    def show(run: dict, counts: Counts, title: str | None) -> None:
-        show(title, facts(run, counts))
-
 
 class Pretrain(Train):
+    card = PretrainCard()
     name = "pretrain"
 
 

@@ -19,7 +19,8 @@ from operators.tokens.pack import PackConfig
 from pipelines.pack.artifact import open_packed
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
-from pipelines.run.pipeline import Output, Pipeline
+from pipelines.run.output import Output
+from pipelines.run.pipeline import Pipeline
 from pipelines.stock.models import address_of, local_model, local_tokenizer
 from pipelines.train.job import CheckpointConfig, ReferenceJob, TrainData, WorkersConfig
 from pipelines.train.pipeline import Train

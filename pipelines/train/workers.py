@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest, StorageFailure
 from pipelines.exits import RunFailed
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger, Lost, publish_file, publish_part, table_name
 from pipelines.ledger.records import Commit, Part, read_records
 from pipelines.stock.models import checkpoint_folder, fetched, local_model, step_of
@@ -23,7 +23,7 @@ TOKENS = {"read": "tokens_seen", "trained": "tokens_trained"}  # how a step's me
 MOST_DEATHS = 5  # of workers between two commits
 
 
-def train(plan: Plan, ledger: Ledger, report: Report) -> None:
+def train(plan: Plan, ledger: Ledger, report: Reporter) -> None:
     """Run the steps that are left on workers of Ray Train. Raises RunFailed where they cannot go on."""
     from cluster.training import run_together
 
@@ -45,7 +45,7 @@ def work(config: dict[str, Any]) -> None:
     if report.why():
         return
     try:
-        Worker(plan, ledger, report).run()
+        Rank(plan, ledger, report).run()
     except Diverged as error:  # all workers alike
         report.failed(f"{error} {_what_stays(ledger)}")
     except (BadRequest, Lost, StorageFailure) as error:
@@ -57,10 +57,10 @@ def work(config: dict[str, Any]) -> None:
         raise
 
 
-class Worker:
+class Rank:
     """One rank of a run, from the last commit to the end."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, report: Report):
+    def __init__(self, plan: Plan, ledger: Ledger, report: Reporter):
         from operators.learn.training.parallel import World
 
         self.plan, self.ledger, self.report = plan, ledger, report

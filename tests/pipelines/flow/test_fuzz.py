@@ -25,8 +25,8 @@ from operators.storage.reading import read_documents
 from operators.table import ORIGINAL
 from operators.text.chunk import ChunkConfig
 from pipelines.config import compose
-from pipelines.flow.order import cut
-from pipelines.flow.writer import write_orders
+from pipelines.flow.orders.order import cut
+from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Tenure, claim
 from pipelines.ledger.records import State

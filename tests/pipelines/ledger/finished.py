@@ -3,8 +3,8 @@
 from operators.storage.base import END
 from operators.storage.filesystem import Place
 from operators.table import ORIGINAL
-from pipelines.flow.order import Order
-from pipelines.flow.writer import write_orders
+from pipelines.flow.orders.order import Order
+from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself, release
 from pipelines.ledger.ledger import Tenure, claim, sweep
 from pipelines.ledger.records import State

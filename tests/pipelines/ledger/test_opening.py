@@ -61,7 +61,7 @@ def test_a_fork_begins_with_a_copy_and_leaves_the_first_as_it_was(place):
     before = read_records(place)
     beside, records = found(place, changed(temperature=0.7), Otherwise.FORK)
     assert verify(beside).whole and len(data_parts(beside)) == len(data_parts(place))
-    assert records.now().done == before.now().done and records.run["forked_from"]["place"] == place.url
+    assert records.now().done == before.now().done and records.recipe["forked_from"]["place"] == place.url
     assert read_records(place) == before
     assert found(place, changed(temperature=0.7), Otherwise.FORK)[0] == beside
 

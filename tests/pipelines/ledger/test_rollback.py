@@ -6,9 +6,9 @@ from operators.errors import BadRequest
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
-from pipelines.flow.order import Order
-from pipelines.flow.redo import shared_out, wanted
-from pipelines.flow.writer import write_orders
+from pipelines.flow.orders.order import Order
+from pipelines.flow.orders.redo import shared_out, wanted
+from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import claim, folded, next_ledger, sweep
 from pipelines.ledger.records import State, read_records

@@ -15,7 +15,7 @@ from operators.text.tokenizer import load_tokenizer
 from operators.tokens.rows import rows_of
 from pipelines.config import compose
 from pipelines.exits import RunFailed
-from pipelines.flow.groups import GROUP_BYTES, grouped
+from pipelines.flow.input.groups import GROUP_BYTES, grouped
 from pipelines.ledger.opening import Otherwise
 from pipelines.ledger.records import read_records
 from pipelines.ledger.verify import verify

@@ -11,7 +11,7 @@ from operators.storage.filesystem import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import RunFailed
-from pipelines.flow.rows import DATA
+from pipelines.flow.orders.rows import DATA
 from pipelines.ledger.lease import release
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.verify import run_verify, verify

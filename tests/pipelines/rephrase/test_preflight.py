@@ -6,7 +6,7 @@ from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from operators.storage.listing import list_input
 from pipelines.config import compose
-from pipelines.flow.inputs import _committed
+from pipelines.flow.input.files import _committed
 from pipelines.rephrase.job import RephraseJob
 from tests.pipelines.ledger.finished import artifact
 

@@ -1,9 +1,9 @@
 import io
 import time
 
-from pipelines.flow.pace import RequestPace
-from pipelines.flow.scoreboard import Scoreboard
-from pipelines.run.display import Watch
+from pipelines.flow.board.scoreboard import Scoreboard
+from pipelines.rephrase.pace import RequestPace
+from pipelines.run.display import Display
 
 
 def state(done, began, last, in_flight=0):
@@ -38,7 +38,7 @@ def test_without_anything_read_there_is_no_estimate():
 def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
     monkeypatch.setattr("pipelines.run.display.LINE_EVERY_S", 0.01)
     stream = io.StringIO()
-    with Watch(lambda: {"settled": {"kept": 12}}, RequestPace(), stream=stream):
+    with Display(lambda: {"settled": {"kept": 12}}, RequestPace(), stream=stream):
         deadline = time.monotonic() + 10
         while not stream.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)

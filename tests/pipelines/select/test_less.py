@@ -21,7 +21,7 @@ from pipelines.pool.artifact import PoolArtifact, open_pool
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.execute import run_pipeline
-from pipelines.run.pipeline import Output
+from pipelines.run.output import Output
 from pipelines.select.less import LessStages
 from pipelines.select.warmup import LessBlock, WarmUp
 from pipelines.stock.models import checkpoints

@@ -278,7 +278,7 @@ def test_what_another_run_is_making_is_waited_for(folder):
     words += [f"output.path={folder / 'waits'}", f"features.path={folder / 'waited-for'}"]
     pool = Select(compose(SelectJob, None, words)).stages.pool
     said, other = [], ExitStack()
-    other.enter_context(Keeper(claim(pool.place, None, State(), myself(), pool.run)))
+    other.enter_context(Keeper(claim(pool.place, None, State(), myself(), pool.recipe)))
 
     def say(line: str) -> None:
         said.append(line)

@@ -19,7 +19,7 @@ from pipelines.train.job import CheckpointConfig, ReferenceJob
 from pipelines.train.pipeline import Train
 from pipelines.train.plan import Plan
 from pipelines.train.states import newest_state
-from pipelines.train.workers import Worker, publish
+from pipelines.train.workers import Rank, publish
 
 STEPS, EVERY = 12, 4
 PLAN = Plan(
@@ -142,7 +142,7 @@ def test_a_state_without_its_list_is_none(place, files):
 def test_a_damaged_state_is_named_with_what_to_do(place, files):
     tenure, _ = begin(place)
     steps(tenure, 0, 8, files)
-    worker = Worker.__new__(Worker)
+    worker = Rank.__new__(Rank)
     worker.ledger = tenure.ledger
 
     class Trainer:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.flow.bisect import Work, spare
-from pipelines.flow.reporter import Report
-from pipelines.flow.sandbox import outlive
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.faults.bisect import Work, bisect
+from pipelines.flow.faults.sandbox import in_sandbox
 
 STDERR = 2
 
@@ -22,7 +22,7 @@ STDERR = 2
 class Isolation:
     """Handed to the tasks of a run, which do their work through it."""
 
-    report: Report
+    report: Reporter
     deadline_s: float
 
     def run(self, works: list[Work], key: str, batch: Any) -> Any:
@@ -43,11 +43,11 @@ class Isolation:
         """Do some works of which so many processes died before."""
         for work in works:
             if deaths:
-                batch = outlive(work, batch, self.deadline_s)
+                batch = in_sandbox(work, batch, self.deadline_s)
             else:
                 work.prepare()
                 with _ended_after(self.deadline_s):
-                    batch = spare(work, batch)
+                    batch = bisect(work, batch)
         return batch
 
 

@@ -19,10 +19,10 @@ from operators.storage.config import StorageConfig
 from operators.storage.reading import read_documents
 from operators.table import living, with_columns
 from pipelines.counts import Counts
-from pipelines.flow.inputs import bytes_of
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.pieces import Pieces
-from pipelines.flow.rows import REJECTED, in_form
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.input.files import bytes_of
+from pipelines.flow.input.pieces import Pieces
+from pipelines.flow.orders.rows import REJECTED, in_form
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Part
 

@@ -7,10 +7,10 @@ import pyarrow.compute as pc
 from ray.data import Datasink
 
 from pipelines.counts import Counts
-from pipelines.flow.order import Order, from_block, order_key
-from pipelines.flow.reporter import Report
-from pipelines.flow.rows import DATA, REJECTED, in_form
-from pipelines.flow.tally import count_rows
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.orders.order import Order, from_block, order_key
+from pipelines.flow.orders.rows import DATA, REJECTED, in_form
+from pipelines.flow.orders.tally import count_rows
 from pipelines.ledger.ledger import Ledger, publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 
@@ -18,7 +18,7 @@ from pipelines.ledger.records import Commit, Part
 class ArtifactSink(Datasink[Counts]):
     """Writes orders in groups: a data part, a rejected part, then the commit that makes both count."""
 
-    def __init__(self, ledger: Ledger, orders_per_part: int, report: Report):
+    def __init__(self, ledger: Ledger, orders_per_part: int, report: Reporter):
         self.ledger, self.orders_per_part, self.report = ledger, orders_per_part, report
 
     def get_name(self) -> str:

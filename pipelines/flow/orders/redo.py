@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.storage.base import UNREADABLE
-from pipelines.flow.order import places_of
+from pipelines.flow.orders.order import places_of
 from pipelines.ledger.spans import Point, Span, Unit
 
 

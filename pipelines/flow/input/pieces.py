@@ -13,7 +13,7 @@ from operators.storage.config import StorageConfig
 from operators.storage.formats.base import Row
 from operators.storage.reading import STAGE, read_documents
 from operators.table import DOCUMENTS
-from pipelines.flow.isolation import Isolation
+from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.spans import START, Spans, Unit, as_span
 
 REMEMBERED_IDS = 1 << 20  # per task, so that memory stays flat

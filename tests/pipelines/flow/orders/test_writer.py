@@ -7,9 +7,9 @@ import pytest
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from operators.table import ORIGINAL
-from pipelines.flow.order import Order, order_key
-from pipelines.flow.tally import count_rows
-from pipelines.flow.writer import DATA, REJECTED, ArtifactSink, write_orders
+from pipelines.flow.orders.order import Order, order_key
+from pipelines.flow.orders.tally import count_rows
+from pipelines.flow.orders.writer import DATA, REJECTED, ArtifactSink, write_orders
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Ledger, Lost, claim
 from pipelines.ledger.records import State, data_parts, read_records

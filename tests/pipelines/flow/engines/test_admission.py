@@ -1,6 +1,6 @@
 import asyncio
 
-from pipelines.flow.admission import Gate, Uncommitted
+from pipelines.flow.engines.admission import Gate, Uncommitted
 
 
 async def settle() -> None:

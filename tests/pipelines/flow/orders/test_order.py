@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from operators.storage.base import END, UNREADABLE
 from operators.table import REQUESTS
-from pipelines.flow.order import REQUESTS as SIZE
-from pipelines.flow.order import Order, cut, from_block
-from pipelines.flow.redo import shared_out, wanted
+from pipelines.flow.orders.order import REQUESTS as SIZE
+from pipelines.flow.orders.order import Order, cut, from_block
+from pipelines.flow.orders.redo import shared_out, wanted
 from pipelines.ledger.spans import WHOLE, Spans, Unit
 from tests.rows import table
 

@@ -7,10 +7,11 @@ from operators.errors import BadRequest, StorageFailure
 from operators.models.engines.base import EngineFailure
 from operators.storage.base import CorruptFile
 from pipelines.counts import Counts
-from pipelines.flow.tracker import Cursor, StageFailure
+from pipelines.exits import StageFailure
+from pipelines.flow.board.tracker import Cursor
 
 
-class Report:
+class Reporter:
     """What workers are handed to reach the scoreboard."""
 
     def __init__(self, board):

@@ -17,14 +17,14 @@ from operators.storage.base import END, InputConfig, InputFile, Split
 from operators.storage.config import StorageConfig
 from operators.table import COMPLETIONS, REQUESTS
 from operators.text.chunk import ChunkConfig
-from pipelines.flow.bisect import BLAMED, TableWork, spare
-from pipelines.flow.config import CommitConfig, FaultConfig
-from pipelines.flow.isolation import Isolation
-from pipelines.flow.order import Order, cut, from_block, order_key
-from pipelines.flow.reporter import Report
-from pipelines.flow.sandbox import outlive
-from pipelines.flow.scoreboard import start_board
-from pipelines.flow.tracker import StageFailure
+from pipelines.exits import StageFailure
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.board.scoreboard import start_board
+from pipelines.flow.faults.bisect import BLAMED, TableWork, bisect
+from pipelines.flow.faults.config import CommitConfig, FaultConfig
+from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.faults.sandbox import in_sandbox
+from pipelines.flow.orders.order import Order, cut, from_block, order_key
 from pipelines.ledger.records import State
 from pipelines.rephrase.read import split_rows
 from tests.fakes.poison import PoisonedFanOut, PoisonedReadOrders, poisoned_engine, poisoned_refinements, strike_rows
@@ -45,7 +45,7 @@ def report(ray_session):
     import ray
 
     board = start_board()
-    yield Report(board)
+    yield Reporter(board)
     ray.kill(board)
     gc.collect()  # the actors of a dataset that failed lie in cycles, and hold their CPUs
 
@@ -128,12 +128,12 @@ def test_a_stage_that_raises_on_every_row_is_to_blame_itself():
 
     rows = completed(*({"id": str(i), "document_id": str(i)} for i in range(30)))
     with pytest.raises(StageFailure, match=r"'clean' raised on each of 30 rows.*a mistake of ours"):
-        spare(TableWork("clean", build), rows)
+        bisect(TableWork("clean", build), rows)
     BLAMED.clear()
     for _ in range(6):  # few at a time, as where documents are long
-        assert spare(TableWork("clean", build), rows[:3])["reason"].to_pylist() == ["error"] * 3
+        assert bisect(TableWork("clean", build), rows[:3])["reason"].to_pylist() == ["error"] * 3
     with pytest.raises(StageFailure):
-        spare(TableWork("clean", build), rows[:3])
+        bisect(TableWork("clean", build), rows[:3])
 
 
 def test_a_rewrite_that_kills_the_process_leaves_and_its_order_goes_on(report):
@@ -155,7 +155,7 @@ def build_that_dies():
 
 def test_a_stage_whose_loading_kills_every_process_ends_the_run(ray_session):
     with pytest.raises(StageFailure, match="'clean' cannot be loaded: its process died 3 times"):
-        outlive(TableWork("clean", build_that_dies), completed({"text": "one"}), DEADLINE_S)
+        in_sandbox(TableWork("clean", build_that_dies), completed({"text": "one"}), DEADLINE_S)
 
 
 @pytest.mark.parametrize(("whole_documents", "spared"), [(False, {0, 1, 3}), (True, {0, 3})])
@@ -163,7 +163,7 @@ def test_what_raises_is_halved_down_to_a_row_or_to_a_document_that_must_stay_who
     work = TableWork("stitch", build_strike_rows, whole_documents)
     texts = {0: "one", 1: "two", 2: "<<raise>>", 3: "three"}
     rows = completed(*({"id": str(i), "position": {2: 1}.get(i, i), "text": text} for i, text in texts.items()))
-    done = spare(work, rows).to_pylist()
+    done = bisect(work, rows).to_pylist()
     assert {int(row["id"]) for row in done if row["reason"] is None} == spared
     assert [row["stage"] for row in done if row["reason"] == "error"] == ["stitch"] * (4 - len(spared))
     assert len(done) == 4
@@ -178,7 +178,7 @@ def test_what_is_no_rows_fault_stops_the_run(error):
         return operator
 
     with pytest.raises(type(error)):
-        spare(TableWork("clean", build), completed({"id": "1"}, {"id": "2"}))
+        bisect(TableWork("clean", build), completed({"id": "1"}, {"id": "2"}))
 
 
 def test_a_panic_of_rust_is_the_rows_fault():
@@ -190,7 +190,7 @@ def test_a_panic_of_rust_is_the_rows_fault():
             raise PanicException("called unwrap on a None")
         return table
 
-    rows = spare(
+    rows = bisect(
         TableWork("clean", lambda: lambda t: strike(t) if t["reason"][0].as_py() is None else t),
         completed({"text": "x"}),
     )
@@ -201,7 +201,7 @@ def engines(report, orders: list[list[str]], build, most: int = 1000):
     """Give the dataset of orders of one request per text, behind one poisoned engine."""
     import ray
 
-    from pipelines.flow.engines import on_engines
+    from pipelines.flow.engines.pool import on_engines
 
     numbers = iter(range(1000))
     blocks = []

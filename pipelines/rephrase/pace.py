@@ -1,9 +1,10 @@
-"""From the counts that a run reports to a line of progress."""
+"""How fast requests are answered."""
 
 import time
 from dataclasses import dataclass, field
 
 from pipelines.counts import Counts
+from pipelines.flow.board.pace import clock
 
 LEAST_SHARE = 0.02  # of the input that must be read before the rest is guessed from it
 
@@ -38,10 +39,3 @@ def _expected(read: Counts) -> float | None:
     """Estimate all requests of the run from the part of the input that has been read."""
     share = read.get("bytes", 0) / read["of_bytes"] if read.get("of_bytes") else 0
     return read.get("requests", 0) / min(share, 1.0) if share > LEAST_SHARE else None
-
-
-def clock(seconds: float) -> str:
-    """Write a time as H:MM:SS."""
-    minutes, seconds = divmod(int(max(seconds, 0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"

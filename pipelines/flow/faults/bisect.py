@@ -12,7 +12,7 @@ from operators.models.engines.base import EngineFailure
 from operators.storage.base import CorruptFile
 from operators.table import reject
 from operators.text.extract import ExtractorFailure
-from pipelines.flow.tracker import StageFailure
+from pipelines.exits import StageFailure
 
 NO_ROWS_FAULT = (BadRequest, EngineFailure, StorageFailure, CorruptFile, ExtractorFailure, StageFailure, ImportError)
 MOST_DETAIL = 500  # characters
@@ -72,10 +72,10 @@ class TableWork:
         return pa.concat_tables(tables, promote_options="default")
 
 
-def spare(work: Work, batch: Any) -> Any:
+def bisect(work: Work, batch: Any) -> Any:
     """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many in a row."""
     blamed: list[tuple[int, str]] = []
-    result = _spared(work, batch, blamed)
+    result = _bisected(work, batch, blamed)
     rows = sum(rows for rows, _ in blamed)
     if len(batch):
         BLAMED[work.stage] = BLAMED.get(work.stage, 0) + rows if rows == len(batch) else 0
@@ -87,7 +87,7 @@ def spare(work: Work, batch: Any) -> Any:
     return result
 
 
-def _spared(work: Work, batch: Any, blamed: list[tuple[int, str]]) -> Any:
+def _bisected(work: Work, batch: Any, blamed: list[tuple[int, str]]) -> Any:
     """Do the work, and take down how many rows were rejected and why."""
     try:
         return work(batch)
@@ -96,7 +96,7 @@ def _spared(work: Work, batch: Any, blamed: list[tuple[int, str]]) -> Any:
             raise
     halves = work.halves(batch)
     if len(halves) > 1:
-        return work.joined([_spared(work, half, blamed) for half in halves])
+        return work.joined([_bisected(work, half, blamed) for half in halves])
     try:
         return work(batch)  # once more: memory was short, perhaps, while others were there
     except BaseException as error:

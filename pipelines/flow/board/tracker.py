@@ -8,17 +8,15 @@ from contextlib import suppress
 from itertools import islice
 
 SETTLED_REMEMBERED = 50_000  # keys of orders, about 100 bytes each; an engine asks at least twice a minute
+
+
 LONGEST_POLL_S = 10.0
-
-
-class StageFailure(RuntimeError):
-    """A stage cannot work, whatever its rows are."""
 
 
 Cursor = tuple[str, int]  # which notes, and how many keys of theirs were heard of
 
 
-class Notes:
+class Tracker:
     """Part of the scoreboard. Its memory is bounded: by the work that is under way, and by SETTLED_REMEMBERED.
 
     A piece of work that was begun and never ended took its process with it. What the notes knew is lost where their own

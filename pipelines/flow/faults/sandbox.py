@@ -3,27 +3,27 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.flow.bisect import MOST_DETAIL, Work, spare
-from pipelines.flow.tracker import StageFailure
+from pipelines.exits import StageFailure
+from pipelines.flow.faults.bisect import MOST_DETAIL, Work, bisect
 
 TRIES_ALONE = 3  # of a row that dies or hangs: its node may have gone under an innocent one
 LEAST_SECONDS = 60.0  # that part of a batch may take, where the deadline is longer
 STARTS = 3  # of a process apart, before something else must be wrong
 
 
-def outlive(work: Work, batch: Any, deadline_s: float) -> Any:
+def in_sandbox(work: Work, batch: Any, deadline_s: float) -> Any:
     """Do the work in another process, and reject the rows of which it dies, hangs or raises.
 
     Parts of the batch get a share of the deadline, so that a row that hangs is found in about twice the deadline; the last try
     of a row alone gets the whole of it.
     """
-    apart = Apart(work)
+    sandbox = Sandbox(work)
     whole = max(len(batch), 1)
 
     def survivors(part: Any, tries: int = 1) -> Any:
         try:
             share = 1 if tries == TRIES_ALONE else len(part) / whole / 4
-            return apart.do(part, max(min(deadline_s, LEAST_SECONDS), deadline_s * share))
+            return sandbox.do(part, max(min(deadline_s, LEAST_SECONDS), deadline_s * share))
         except Death as death:
             halves = work.halves(part)
             if len(halves) > 1:
@@ -35,7 +35,7 @@ def outlive(work: Work, batch: Any, deadline_s: float) -> Any:
     try:
         return survivors(batch)
     finally:
-        apart.stop()
+        sandbox.stop()
 
 
 class Death(Exception):
@@ -46,7 +46,7 @@ class Death(Exception):
         self.reason = reason
 
 
-class Worker:
+class SandboxActor:
     """The process apart: an actor of Ray's."""
 
     def __init__(self, work: Work):
@@ -56,11 +56,11 @@ class Worker:
         self.work.prepare()
 
     def do(self, batch: Any) -> Any:
-        return spare(self.work, batch)
+        return bisect(self.work, batch)
 
 
 @dataclass
-class Apart:
+class Sandbox:
     """Does work in a process apart; the next part gets a new one where that died."""
 
     work: Work
@@ -96,7 +96,7 @@ class Apart:
         from ray.exceptions import RayActorError, RayTaskError
 
         for tries in range(1, STARTS + 1):
-            worker = ray.remote(Worker).options(num_cpus=0, max_restarts=0).remote(self.work)
+            worker = ray.remote(SandboxActor).options(num_cpus=0, max_restarts=0).remote(self.work)
             try:
                 ray.get(worker.prepare.remote())
                 return worker

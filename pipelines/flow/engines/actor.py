@@ -4,47 +4,50 @@ import asyncio
 import faulthandler
 import gc
 import logging
-import math
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, Dataset
 from ray.exceptions import RayError
 
-from cluster.resources import cpus, gpus
-from operators.models.engines import EngineConfig, build_engine
 from operators.models.engines.base import Engine, EngineFailure
-from operators.models.engines.openai.engine import LONGEST_PAUSE_S, TIMEOUT_TRIES
-from operators.models.engines.vllm.arguments import ranks
 from operators.table import rewrites
-from pipelines.counts import add_counts
-from pipelines.flow.admission import Gate, Noted, Uncommitted
-from pipelines.flow.config import CommitConfig, FaultConfig
-from pipelines.flow.isolation import STDERR
-from pipelines.flow.order import Order, from_block, order_key
-from pipelines.flow.reporter import Report
-from pipelines.flow.tracker import Cursor
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.board.tracker import Cursor
+from pipelines.flow.engines.admission import Gate, GuardedEngine, Uncommitted
+from pipelines.flow.engines.counting import CountedEngine
+from pipelines.flow.faults.config import CommitConfig
+from pipelines.flow.faults.isolation import STDERR
+from pipelines.flow.orders.order import Order, from_block, order_key
 
 log = logging.getLogger(__name__)
 
+
 REPORT_EVERY_S = 1.0
+
+
 LEARN_EVERY_S = 0.05  # at the most: an engine that is held back loses what it waits
+
+
 SUSPECT = 2  # deaths under an order, after which it runs alone
+
+
 DEATHS_AT_START = 3  # of engines, before any stood
+
+
 DEATHS_IN_A_ROW = 8  # of an engine, without one answer between them
+
+
 GRACE_S = 10.0  # for the event loop to end a stuck engine with a clear word, before it is ended without one
+
+
 GARBAGE_EVERY = 20_000  # objects made and not yet freed
-ORDERS_IN_FLIGHT = (
-    48  # calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats
-)
 
 
 class BesideEngine:
@@ -60,9 +63,10 @@ class BesideEngine:
         build: Callable[[], Engine],
         patience_s: float,
         commit: CommitConfig,
-        report: Report,
+        report: Reporter,
     ):
-        self.engine, self.patience_s, self.report = Noted(build(), report), patience_s, report
+        self.guarded, self.patience_s, self.report = GuardedEngine(build(), report), patience_s, report
+        self.engine = CountedEngine(self.guarded)
         self.operator = operator(self.engine)
         self.actor = ray.get_runtime_context().get_actor_id()  # Ray keeps it when it starts a dead actor again
         self.name = f"{self.actor}/{uuid.uuid4().hex}"
@@ -89,7 +93,7 @@ class BesideEngine:
         async with self.gate.alone() if suspect else self.gate.company():
             await self.report.begun(note)
             try:
-                with self.engine.bewaring(requests) if suspect else nullcontext():
+                with self.guarded.guarding(requests) if suspect else nullcontext():
                     return await self.operator(order.rows)
             finally:
                 self.report.end(note, answered=requests > 0)
@@ -132,7 +136,7 @@ class BesideEngine:
             await asyncio.sleep(LEARN_EVERY_S)
 
     def _report(self) -> dict[str, int]:
-        sums = add_counts(*(asdict(progress) for progress in self.operator.progress().values()))
+        sums = asdict(self.engine.progress)
         seated = min(sums["in_flight"], self.engine.seats)  # the others wait inside the engine for a seat
         self.report.engine(self.name, sums | {"in_flight": seated, "began": self.began, "last": self.last})
         return sums
@@ -150,62 +154,3 @@ def _check_deaths(deaths: int, actors: int, any_stood: bool) -> None:
             f"processes of engines died {deaths} times without an answer in between. Ray's lines above may say of what. "
             "If memory ran out, lower the engine's batch or context. What is committed stays; the same command goes on."
         )
-
-
-def on_engines(
-    orders: Dataset,
-    operator: Callable[[Engine], Any],
-    engine: EngineConfig,
-    share: float,
-    report: Report,
-    commit: CommitConfig,
-    faults: FaultConfig,
-    build: Callable[[EngineConfig], Engine] = build_engine,
-) -> Dataset:
-    """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
-    return orders.map_batches(
-        BesideEngine,
-        fn_constructor_args=(operator, partial(build, engine), _patience(engine, faults.deadline_s), commit, report),
-        batch_size=None,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        num_cpus=_cpus_per_copy(engine, share),
-        num_gpus=_gpus_per_copy(engine) if gpus() else 0,
-        compute=ActorPoolStrategy(
-            **_size(engine),
-            max_concurrent_calls_per_actor=ORDERS_IN_FLIGHT,
-            max_tasks_in_flight_per_actor=math.ceil(1.75 * ORDERS_IN_FLIGHT),  # below it, Ray's pool never grows
-        ),
-    )
-
-
-def _patience(engine: EngineConfig, deadline_s: float) -> float:
-    """Give the seconds without one answer after which an engine is stuck: more than an endpoint's own limits let pass."""
-    if not engine.openai:
-        return deadline_s
-    attempts = engine.openai.max_retries + TIMEOUT_TRIES
-    return max(deadline_s, attempts * (engine.openai.timeout_s + LONGEST_PAUSE_S))
-
-
-def _size(engine: EngineConfig) -> dict[str, int]:
-    if engine.max_copies:
-        return {"min_size": engine.copies, "max_size": engine.max_copies}
-    return {"size": engine.copies}
-
-
-def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
-    """Give the CPUs that an engine claims; Ray bounds the threads of a model on the CPU by them.
-
-    All copies together claim half of the cluster at the most, or nothing would be left to read with; one that mostly waits,
-    for a GPU or an endpoint, half a share. It must not be a whole one: a stage that asks for as much as the one before is
-    fused with it, and the reader would run inside the engine's process.
-    """
-    half_of_all = cpus() / 2 / (engine.max_copies or engine.copies)
-    claim = min(share / 2, half_of_all) if engine.openai or gpus() else half_of_all
-    return claim if claim != share else 0.99 * claim
-
-
-def _gpus_per_copy(engine: EngineConfig) -> int:
-    if engine.vllm:
-        return ranks(engine.vllm)
-    return 1 if engine.transformers else 0

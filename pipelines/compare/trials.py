@@ -8,7 +8,7 @@ from pipelines.select.pipeline import Select
 
 
 @dataclass(frozen=True)
-class Run:
+class Trial:
     """One student: the label of the choice that it learns, the selector as the comparison names it, and its seed."""
 
     label: str
@@ -24,10 +24,10 @@ class Run:
         return f"{self.name}:0-1"
 
 
-def runs_of(job: CompareJob, select: Select) -> Iterator[Run]:
+def trials_of(job: CompareJob, select: Select) -> Iterator[Trial]:
     """List the students: one for each random choice, with a seed of its own, and some for each of the others."""
     for number, selector in enumerate(select.selectors):
         if number < job.random_seeds:
-            yield Run(selector.label, RANDOM, number)
+            yield Trial(selector.label, RANDOM, number)
         else:
-            yield from (Run(selector.label, selector.label, seed) for seed in range(job.student_seeds))
+            yield from (Trial(selector.label, selector.label, seed) for seed in range(job.student_seeds))

@@ -1,10 +1,10 @@
 """What a run shows while it goes: one live panel on a terminal, plain lines elsewhere."""
 
 from pipelines.counts import Counts, add_counts
-from pipelines.flow.tracker import Notes
+from pipelines.flow.board.tracker import Tracker
 
 
-class Scoreboard(Notes):
+class Scoreboard(Tracker):
     """Collects what all processes of a run report. Lives in a Ray actor; who reports counts does not wait for it."""
 
     def __init__(self):

@@ -4,7 +4,8 @@ from operators.models.engines import EngineConfig
 from operators.models.engines.base import EngineFailure
 from operators.models.engines.openai.engine import OpenAIConfig
 from operators.models.engines.transformers.engine import TransformersConfig
-from pipelines.flow.engines import DEATHS_AT_START, DEATHS_IN_A_ROW, _check_deaths, _gpus_per_copy, _patience
+from pipelines.flow.engines.actor import DEATHS_AT_START, DEATHS_IN_A_ROW, _check_deaths
+from pipelines.flow.engines.pool import _gpus_per_copy, _patience
 
 
 @pytest.mark.parametrize(

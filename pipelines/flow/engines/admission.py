@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from operators.models.engines.base import Completion, Engine, Request
-from pipelines.flow.reporter import Report
+from pipelines.flow.board.reporter import Reporter
 
 FATAL_DEATHS = 3  # of the engine's process, with the same request under way: once in company and twice alone
 
@@ -63,14 +63,14 @@ class Gate:
             yield
 
 
-class Noted:
+class GuardedEngine:
     """An engine that can be told to beware: it then notes each request at the scoreboard while it is under way.
 
     Few are under way at once then; a request of which a process died is alone, and after FATAL_DEATHS it is given up. At all
     other times it is the engine that it holds.
     """
 
-    def __init__(self, engine: Engine, report: Report):
+    def __init__(self, engine: Engine, report: Reporter):
         self.engine, self.report, self.gate = engine, report, Gate()
         self.places: asyncio.Semaphore | None = None
 
@@ -89,7 +89,7 @@ class Noted:
         await self.engine.stop()
 
     @contextmanager
-    def bewaring(self, requests: int) -> Iterator[None]:
+    def guarding(self, requests: int) -> Iterator[None]:
         """Beware of so many requests: groups of their root's size find the one to blame with the fewest deaths."""
         self.places = asyncio.Semaphore(max(1, math.isqrt(requests)))
         try:

@@ -1,0 +1,7 @@
+"""What all processes of a run know of each other: counts, what is under way, and how it is reached.
+
+tracker.py      what was begun, what is committed, which engines died
+scoreboard.py   the tracker and all counts, in one Ray actor
+reporter.py     what workers are handed to reach it
+pace.py         from counts to a line of progress
+"""

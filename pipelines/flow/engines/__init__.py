@@ -1,0 +1,7 @@
+"""Operators beside engines: a pool of actors with many orders in flight.
+
+pool.py        how many actors, and what each of them claims
+actor.py       an engine, an operator beside it, and all orders between them
+admission.py   which order an engine lets in, and when
+counting.py    what became of the requests of an engine
+"""

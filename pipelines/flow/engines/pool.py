@@ -1,0 +1,80 @@
+"""A pool of engines: how many actors, and what each of them claims."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ray.data import ActorPoolStrategy, Dataset
+
+from cluster.resources import cpus, gpus
+from operators.models.engines import EngineConfig, build_engine
+from operators.models.engines.base import Engine
+from operators.models.engines.openai.engine import LONGEST_PAUSE_S, TIMEOUT_TRIES
+from operators.models.engines.vllm.arguments import ranks
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.engines.actor import BesideEngine
+from pipelines.flow.faults.config import CommitConfig, FaultConfig
+
+ORDERS_IN_FLIGHT = (
+    48  # calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats
+)
+
+
+def on_engines(
+    orders: Dataset,
+    operator: Callable[[Engine], Any],
+    engine: EngineConfig,
+    share: float,
+    report: Reporter,
+    commit: CommitConfig,
+    faults: FaultConfig,
+    build: Callable[[EngineConfig], Engine] = build_engine,
+) -> Dataset:
+    """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
+    return orders.map_batches(
+        BesideEngine,
+        fn_constructor_args=(operator, partial(build, engine), _patience(engine, faults.deadline_s), commit, report),
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=_cpus_per_copy(engine, share),
+        num_gpus=_gpus_per_copy(engine) if gpus() else 0,
+        compute=ActorPoolStrategy(
+            **_size(engine),
+            max_concurrent_calls_per_actor=ORDERS_IN_FLIGHT,
+            max_tasks_in_flight_per_actor=math.ceil(1.75 * ORDERS_IN_FLIGHT),  # below it, Ray's pool never grows
+        ),
+    )
+
+
+def _patience(engine: EngineConfig, deadline_s: float) -> float:
+    """Give the seconds without one answer after which an engine is stuck: more than an endpoint's own limits let pass."""
+    if not engine.openai:
+        return deadline_s
+    attempts = engine.openai.max_retries + TIMEOUT_TRIES
+    return max(deadline_s, attempts * (engine.openai.timeout_s + LONGEST_PAUSE_S))
+
+
+def _size(engine: EngineConfig) -> dict[str, int]:
+    if engine.max_copies:
+        return {"min_size": engine.copies, "max_size": engine.max_copies}
+    return {"size": engine.copies}
+
+
+def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
+    """Give the CPUs that an engine claims; Ray bounds the threads of a model on the CPU by them.
+
+    All copies together claim half of the cluster at the most, or nothing would be left to read with; one that mostly waits,
+    for a GPU or an endpoint, half a share. It must not be a whole one: a stage that asks for as much as the one before is
+    fused with it, and the reader would run inside the engine's process.
+    """
+    half_of_all = cpus() / 2 / (engine.max_copies or engine.copies)
+    claim = min(share / 2, half_of_all) if engine.openai or gpus() else half_of_all
+    return claim if claim != share else 0.99 * claim
+
+
+def _gpus_per_copy(engine: EngineConfig) -> int:
+    if engine.vllm:
+        return ranks(engine.vllm)
+    return 1 if engine.transformers else 0
