@@ -22,8 +22,9 @@ from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
 from pipelines.config import compose
 from pipelines.ledger.lease import Keeper, myself
-from pipelines.ledger.ledger import Ledger, claim
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
+from pipelines.ledger.tenure import claim
 from pipelines.rephrase.dag import rephrase
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.preflight import check

@@ -105,7 +105,7 @@ Repair = Annotated[
 @app.command()
 def verify(output: Output, endpoint_url: Endpoint = None, repair: Repair = False) -> None:
     """Prove that an artifact is whole: every part by its checksum, every unit once. Exits 0 if it is, 1 if not."""
-    from pipelines.ledger.verify import run_verify
+    from pipelines.ledger.proof.verify import run_verify
 
     run_verify(_place(output, endpoint_url), repair)
 

@@ -3,11 +3,12 @@
 from operators.storage.base import parse_key
 from operators.storage.compression import packing
 from operators.storage.filesystem import Place
+from pipelines.ledger.layout import RECORDS
 from pipelines.ledger.lease import at_work
-from pipelines.ledger.records import RECORDS, Records, State, latest_epoch
+from pipelines.ledger.reading import Records, latest_epoch, require_records
+from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures
 from pipelines.ledger.spans import Spans
-from pipelines.ledger.verify import require_records
 from pipelines.registry import PIPELINES
 
 

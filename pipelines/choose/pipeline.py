@@ -1,10 +1,11 @@
 """Let one selector choose from a pool: pool and features -> selector -> the chosen rows, in the order of the picks."""
 
 from pipelines.choose.card import ChoiceCard
-from pipelines.choose.inputs import Given, Seen
+from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.job import ChooseJob
-from pipelines.choose.spec import Named
+from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.tasks import CHOICE, choose
+from pipelines.choose.view import PoolView
 from pipelines.flow.board.pace import StillPace
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
@@ -16,24 +17,26 @@ from pipelines.run.recipe import described, digest
 
 
 class ChooseRows(Pipeline):
-    """Let `selector` choose from what is `seen`, with all else it asks for (see Given).
+    """Let the selector that `spec` names choose from a view of a pool, with all else that it asks for.
 
     Without output.path the artifact stands in `folder`, named by what decides it.
     """
 
     card = ChoiceCard()
 
-    def __init__(self, job: ChooseJob, selector: Named, seen: Seen, given: Given, folder: str | None = None):
-        self.job, self.selector, self.seen, self.given, self.cluster = job, selector, seen, given, job.cluster
-        self.recipe = described("choose", job, {"pool": seen.key} | given.deciding, {}, [CHOICE])
-        name = f"{folder}/choice-{selector.label}-{digest(self.recipe)}"
+    def __init__(
+        self, job: ChooseJob, spec: SelectorSpec, view: PoolView, inputs: SelectorInputs, folder: str | None = None
+    ):
+        self.job, self.spec, self.view, self.inputs, self.cluster = job, spec, view, inputs, job.cluster
+        self.recipe = described("choose", job, {"pool": view.key} | inputs.deciding, {}, [CHOICE])
+        name = f"{folder}/choice-{spec.label}-{digest(self.recipe)}"
         self.place = output_place(job.output.path or name, job.storage, "")
 
     def left(self, state: State) -> list[str]:
         return [] if state.done.get(CHOICE, Spans()).complete else [CHOICE]
 
     def pace(self) -> StillPace:
-        return StillPace(f"{self.job.selector} chooses from {self.seen.pool.rows:,} rows")
+        return StillPace(f"{self.job.selector} chooses from {self.view.pool.rows:,} rows")
 
     def stream(self, work: list[str], ledger: Ledger, report: Reporter) -> None:
         import ray
@@ -41,4 +44,4 @@ class ChooseRows(Pipeline):
         from cluster.resources import whole_node_cpus
 
         task = ray.remote(choose).options(num_cpus=whole_node_cpus(1), max_retries=1)
-        ray.get(task.remote(self.job, self.selector, self.seen, self.given, ledger, report))
+        ray.get(task.remote(self.job, self.spec, self.view, self.inputs, ledger, report))

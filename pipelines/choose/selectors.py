@@ -1,46 +1,81 @@
-"""The selectors there are. To add one, write it under operators/selectors/ and add an entry; its block goes into SelectJob."""
+"""The selectors there are. To add one, write operators/select/selectors/NAME.py and a line here: its settings, its columns and what
+it is handed follow from its class (operators/select/selectors/base.py:Selector).
+"""
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from operators.select.selectors.base import Selector
+
+
+SELECTORS_FOLDER = "operators.select.selectors"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A selector: what it does in a line, and where it is. `target` says whether it reads a target set too."""
+class SelectorEntry:
+    """A selector, free of what it imports: what it does in a line, and its class, MODULE:CLASS in operators/select/selectors.
+
+    Where more has to be made before its choice than the columns that it reads, `preparation` is the address of the class that
+    makes it (pipelines/select/prepare/base.py:Preparation), and `block` that of its block where that says more than the
+    selector's own Config.
+    """
 
     summary: str
-    module: str
-    name: str
-    target: bool = False
+    selector: str
+    block: str | None = None
+    preparation: str | None = None
 
-    def selector_class(self) -> type:
-        return getattr(import_module(f"operators.select.selectors.{self.module}"), self.name)
+    def selector_class(self) -> type["Selector"]:
+        return _loaded(f"{SELECTORS_FOLDER}.{self.selector}")
+
+    def block_class(self) -> type:
+        return _loaded(self.block) if self.block else self.selector_class().Config
+
+    def preparation_class(self) -> type | None:
+        return _loaded(self.preparation) if self.preparation else None
+
+
+def _loaded(address: str) -> Any:
+    """Import a class when it is asked for: the command line lists selectors without numpy."""
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)
 
 
 SELECTORS = {
-    "random": Entry("uniform, or stratified by a column; the baseline", "random", "Random"),
-    "length": Entry("the longest rows in tokens, or a range of lengths", "length", "Length"),
-    "cross_entropy": Entry("the highest loss of the answer under a model", "cross_entropy", "CrossEntropy"),
-    "perplexity": Entry("the lowest, middle or highest perplexity of the answer", "perplexity", "Perplexity"),
-    "ifd": Entry(
-        "instruction-following difficulty: loss of the answer with the question to that without (Cherry)", "ifd", "Ifd"
+    "random": SelectorEntry("uniform, or stratified by a column; the baseline", "random:Random"),
+    "length": SelectorEntry("the longest rows in tokens, or a range of lengths", "length:Length"),
+    "cross_entropy": SelectorEntry("the highest loss of the answer under a model", "cross_entropy:CrossEntropy"),
+    "perplexity": SelectorEntry("the lowest, middle or highest perplexity of the answer", "perplexity:Perplexity"),
+    "ifd": SelectorEntry(
+        "instruction-following difficulty: loss of the answer with the question to that without (Cherry)", "ifd:Ifd"
     ),
-    "selectit": Entry("a model's own ratings, and how sure it is of them (SelectIT)", "selectit", "SelectIt"),
-    "less": Entry("gradients like those of a target set (LESS)", "less", "Less", target=True),
-    "k_center": Entry(
-        "greedy k-center on embeddings: each row the farthest from those chosen before", "k_center", "KCenter"
+    "selectit": SelectorEntry("a model's own ratings, and how sure it is of them (SelectIT)", "selectit:SelectIt"),
+    "less": SelectorEntry(
+        "gradients like those of a target set (LESS)",
+        "less:Less",
+        block="pipelines.select.prepare.less.job:LessBlock",
+        preparation="pipelines.select.prepare.less.preparation:PrepareLess",
     ),
-    "diverse_evol": Entry(
+    "k_center": SelectorEntry(
+        "greedy k-center on embeddings: each row the farthest from those chosen before", "k_center:KCenter"
+    ),
+    "diverse_evol": SelectorEntry(
         "rounds of k-center on the embeddings of a student that learns what was chosen (DiverseEvol)",
-        "listed",
-        "Listed",
+        "diverse_evol:DiverseEvol",
+        preparation="pipelines.select.prepare.diverse_evol:PrepareDiverseEvol",
     ),
-    "facility_location": Entry(
-        "rows that stand for all others: facility location on embeddings", "facility_location", "FacilityLocation"
+    "facility_location": SelectorEntry(
+        "rows that stand for all others: facility location on embeddings", "facility_location:FacilityLocation"
     ),
-    "zip": Entry("the least compressible together: the entropy law (ZIP)", "zip", "Zip"),
-    "clustered": Entry("K-means on embeddings, then the best by a score in each cluster", "clustered", "Clustered"),
-    "rds": Entry("embeddings like those of a target set, in turns (RDS+)", "rds", "Rds", target=True),
-    "dsir": Entry("n-grams like those of a target set, by importance (DSIR)", "dsir", "Dsir", target=True),
-    "deita": Entry("complexity times quality, skipping what is close to a row chosen before (DEITA)", "deita", "Deita"),
+    "zip": SelectorEntry("the least compressible together: the entropy law (ZIP)", "zip:Zip"),
+    "clustered": SelectorEntry(
+        "K-means on embeddings, then the best by a score in each cluster", "clustered:Clustered"
+    ),
+    "rds": SelectorEntry("embeddings like those of a target set, in turns (RDS+)", "rds:Rds"),
+    "dsir": SelectorEntry("n-grams like those of a target set, by importance (DSIR)", "dsir:Dsir"),
+    "deita": SelectorEntry(
+        "complexity times quality, skipping what is close to a row chosen before (DEITA)", "deita:Deita"
+    ),
 }

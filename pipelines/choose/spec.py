@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from inspect import signature
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,11 +10,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from operators.errors import BadRequest
 from operators.select.selectors.base import Selector
-from pipelines.choose.selectors import SELECTORS, Entry
+from pipelines.choose.selectors import SELECTORS, SelectorEntry
 
 
 @dataclass(frozen=True)
-class Named:
+class SelectorSpec:
     """A selector as a run names it: `label` names its folder, `block` are its settings with what differs applied."""
 
     label: str
@@ -23,11 +22,19 @@ class Named:
     block: Any
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> SelectorEntry:
         return SELECTORS[self.name]
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        return self.entry.selector_class().asks
 
-def named(text: str, blocks: Any) -> Named:
+    def build(self, inputs: dict[str, Any]) -> Selector:
+        """Make the selector of its block and of what it asks for among the inputs; what is not given is null."""
+        return self.entry.selector_class()(self.block, **{name: inputs.get(name) for name in self.asks})
+
+
+def spec_of(text: str, blocks: Any) -> SelectorSpec:
     """Read NAME or NAME:KEY=VALUE:..., with the settings of the job's block. Raises BadRequest for what is unknown."""
     name, *differing = text.split(":")
     if name not in SELECTORS:
@@ -36,17 +43,6 @@ def named(text: str, blocks: Any) -> Named:
         raise BadRequest(f"no selector named {name!r}.{hint} There are: {', '.join(SELECTORS)}.")
     try:
         block = OmegaConf.merge(OmegaConf.structured(getattr(blocks, name)), OmegaConf.from_dotlist(differing))
-        return Named(re.sub(r"[^\w.]+", "-", text), name, OmegaConf.to_object(block))
+        return SelectorSpec(re.sub(r"[^\w.]+", "-", text), name, OmegaConf.to_object(block))
     except OmegaConfBaseException as error:
         raise BadRequest(f"selectors: {text!r}: {str(error).splitlines()[0]}. See {name}.* in --help.") from error
-
-
-def needs_of(entry: Entry) -> set[str]:
-    """Name what a selector is made of beside its block: the names of its constructor's other arguments."""
-    return set(list(signature(entry.selector_class()).parameters)[1:])
-
-
-def build(selector: Named, given: dict[str, Any]) -> Selector:
-    """Make a selector of its block and of what it asks for among `given`; what is not given is null."""
-    beside = {name: given.get(name) for name in needs_of(selector.entry)}
-    return selector.entry.selector_class()(selector.block, **beside)

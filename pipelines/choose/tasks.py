@@ -11,44 +11,45 @@ import pyarrow as pa
 from operators.errors import BadRequest
 from operators.select.selectors.base import Budget, Choice
 from pipelines.choose.artifact import TOLD
-from pipelines.choose.inputs import Given, Seen
+from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.job import ChooseJob
 from pipelines.choose.picks import chosen_rows
-from pipelines.choose.spec import Named, build
-from pipelines.choose.view import StoredPool, whole
+from pipelines.choose.spec import SelectorSpec
+from pipelines.choose.view import PoolView, StoredPool, whole
 from pipelines.counts import add_counts
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.ledger import Ledger, publish_file, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_file, publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
 
 CHOICE = "choice:0-1"  # the one unit of work
-
-
 EQUAL_CONTENT, UNCOUNTED = "equal_content", "no_tokens"  # why no selector may choose a row
 
 
-def choose(job: ChooseJob, selector: Named, seen: Seen, given: Given, ledger: Ledger, report: Reporter) -> None:
+def choose(
+    job: ChooseJob, spec: SelectorSpec, view: PoolView, inputs: SelectorInputs, ledger: Ledger, report: Reporter
+) -> None:
     """Have the selector choose, and commit the rows. One task, which may use all processors of a node."""
     with report.explaining(), tempfile.TemporaryDirectory(prefix="gristmill-choose-") as folder:
         if not ledger.current():
             raise ledger.lost()
-        everything = seen.stored(job.examples, Path(folder, "everything"))
+        everything = view.stored(job.examples, Path(folder, "everything"))
         kept, left_out = eligible(everything, job)
-        pool = seen.stored(job.examples, Path(folder, "pool"), kept)
+        pool = view.stored(job.examples, Path(folder, "pool"), kept)
         tokens_N = whole(pool, "tokens").to_numpy() if job.budget.tokens is not None else None
         try:
-            choice = build(selector, given.values(job, pool, Path(folder)))(pool, Budget(job.budget, tokens_N))
+            choice = spec.build(inputs.values(job, pool, Path(folder)))(pool, Budget(job.budget, tokens_N))
         except BadRequest as error:
-            raise BadRequest(f"{selector.label}: {error}") from error
-        reads = [*given.reads(selector), *(["tokens"] if tokens_N is not None else [])]
+            raise BadRequest(f"{spec.label}: {error}") from error
+        reads = [*inputs.reads(spec), *(["tokens"] if tokens_N is not None else [])]
         beside = _beside(pool, choice, reads)
         excluded = add_counts(left_out, choice.excluded)
-        told = {"excluded": excluded, "notes": choice.notes, "eligible": seen.pool.rows - sum(excluded.values())}
+        told = {"excluded": excluded, "notes": choice.notes, "eligible": view.pool.rows - sum(excluded.values())}
         positions = pool.positions(choice.positions)
         parts = [
             publish_part(ledger, table_name(ledger, "data", "parquet"), rows)
-            for rows in chosen_rows(seen.pool, job.examples, positions, beside, Path(folder))
+            for rows in chosen_rows(view.pool, job.examples, positions, beside, Path(folder))
         ]
         parts.append(publish_file(ledger, TOLD, json.dumps(told, indent=1).encode()))
         counts = {"kept": {"chosen": len(positions)}, "excluded": excluded}

@@ -4,7 +4,9 @@ Shapes: N rows, D dimensions.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,42 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig, example_of
+from operators.select.selectors.base import REASON, RECORD, TEXT
 from operators.storage.formats.jsonl import compact
 from pipelines.ledger.records import Part
 from pipelines.measure.artifact import FeatureArtifact
 from pipelines.pool.artifact import PoolArtifact
 
-RECORD = "record."  # begins the name of a column that is a field of the record
-SPOKEN = "text"  # the column with what is said
-REASON = ".reason"  # ends the name of a column that tells why another is null
+POOL_COLUMNS = ("id", "record", "content", "source_file", "place")  # that the parts of a pool have
+NUMBERED = re.compile(r"(.+)_(\d+)")  # a column that several features have, one for each model or checkpoint
+
+
+def is_measured(name: str) -> bool:
+    """Whether a column is a feature's: neither the pool's own, nor made of its records, nor a reason beside another."""
+    return not (name in (*POOL_COLUMNS, TEXT) or name.startswith(RECORD) or name.endswith(REASON))
+
+
+def numbered(name: str) -> tuple[str, int | None]:
+    """Split COLUMN_NUMBER into the column, as its feature calls it, and the number: None where there is none."""
+    match = NUMBERED.fullmatch(name)
+    return (match[1], int(match[2])) if match else (name, None)
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """A pool with its features, as it is handed to workers."""
+
+    pool: PoolArtifact
+    features: Mapping[str, FeatureArtifact]
+
+    def stored(self, examples: ExampleConfig, scratch: Path, kept: np.ndarray | None = None) -> "StoredPool":
+        """Open it for a selector; matrices go into files of `scratch`."""
+        scratch.mkdir()
+        return StoredPool(self.pool, self.features, examples, scratch, kept)
+
+    @property
+    def key(self) -> list[str]:
+        return [self.pool.key, *(artifact.key for artifact in self.features.values())]
 
 
 class StoredPool:
@@ -105,11 +135,11 @@ class StoredPool:
         if name in rows.column_names:
             return rows[name]
         records = (json.loads(record) for record in rows["record"].to_pylist())
-        if name == SPOKEN:
+        if name == TEXT:
             return pa.array([example_of(record, self.examples).spoken for record in records], pa.large_string())
         if name.startswith(RECORD):
             return pa.array([_word(record.get(name.removeprefix(RECORD))) for record in records], pa.string())
-        there = sorted({*rows.column_names, SPOKEN, *(column for names in self._columns.values() for column in names)})
+        there = sorted({*rows.column_names, TEXT, *(column for names in self._columns.values() for column in names)})
         raise BadRequest(f"nothing measures {name!r} here. There are: {', '.join(there)}, and {RECORD}FIELD.")
 
     def _feature_of(self, name: str) -> str | None:
@@ -122,8 +152,8 @@ class StoredPool:
         if name.endswith(REASON):
             return self._column_in(feature, name.removesuffix(REASON)) and "reason"
         if name == feature:
-            stem = name.rstrip("0123456789").rstrip("_")
-            return stem if stem in columns else None
+            column, _ = numbered(name)
+            return column if column in columns else None
         return name if name in columns else None
 
     def _names_of(self, artifact: FeatureArtifact) -> list[str]:

@@ -28,7 +28,8 @@ from pipelines.flow.board.pace import CountPace
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import load_table, parts_in_order
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.records import State, read_records
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
 from pipelines.pool.artifact import open_pool
 from pipelines.pool.pipeline import ReadPool

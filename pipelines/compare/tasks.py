@@ -10,7 +10,8 @@ from operators.examples.prompting import PromptingConfig
 from operators.select.evaluate.base import EvaluateConfig, metrics
 from operators.select.measure.base import ModelConfig
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
 from pipelines.pool.artifact import PoolArtifact

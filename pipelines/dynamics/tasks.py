@@ -12,7 +12,8 @@ from operators.tokens.rows import flat
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
 from pipelines.pack.artifact import PackedArtifact

@@ -11,7 +11,8 @@ from operators.errors import BadRequest, StorageFailure
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
-from pipelines.ledger.records import Part, Records, read_records
+from pipelines.ledger.reading import Records, read_records
+from pipelines.ledger.records import Part
 from pipelines.ledger.spans import Spans
 
 

@@ -21,8 +21,11 @@ import psutil
 
 from operators.errors import BadRequest, StorageFailure
 from operators.storage.filesystem import Place, storage_errors
-from pipelines.ledger.ledger import Ledger, Tenure, sweep
-from pipelines.ledger.records import Owner, Records, beats_file, dumps
+from pipelines.ledger.layout import beats_file
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.reading import Records
+from pipelines.ledger.records import Owner, dumps
+from pipelines.ledger.tenure import Tenure, sweep
 
 BEAT_S = 5.0
 DEAD_AFTER_S = 60.0  # without a beat

@@ -11,13 +11,15 @@ from itertools import islice
 
 from operators.errors import BadRequest
 from operators.storage.filesystem import READS_AT_ONCE, Place
+from pipelines.ledger.layout import CARD, TABLE, files_of_parts
 from pipelines.ledger.lease import myself, release
-from pipelines.ledger.ledger import claim, next_ledger, publish_catalogue
-from pipelines.ledger.records import CARD, TABLE, Commit, Records, files_of_parts, read_records
+from pipelines.ledger.ledger import next_ledger
+from pipelines.ledger.publish import publish_catalogue
+from pipelines.ledger.reading import Records, read_records
+from pipelines.ledger.records import Commit
+from pipelines.ledger.tenure import claim
 
 COPIED_AT_ONCE = 1024  # commits of a fork
-
-
 NAMED = 5  # of many files, in a message
 
 

@@ -13,36 +13,13 @@ that was taken for dead and wakes up cannot spoil the work of its successor. Rea
 listing shows what was written before it, as local disks, S3 and its kind do.
 """
 
-import io
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
-import zstandard
-
-from operators.storage.filesystem import Place
 from pipelines.counts import Counts, add_counts
 from pipelines.ledger.spans import WHOLE, Span, Spans, Unit, as_span
-
-RECORDS = "_gristmill"
-
-
-EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", "heads", "commits", "catalogue"))
-
-
-FOLDERS = ("data", "rejected")  # of parts that are tables
-
-
-CHECKPOINTS = "checkpoints"  # of parts that are a model's files, each model in a folder of its own
-
-
-# What a run writes; nothing else is ever removed. The first number of eight digits is the epoch.
-TABLE = re.compile(r"(data|rejected)/(?:[\w.-]+/)?part-(\d{8})-[0-9a-f]{32}\.(parquet|arrow)")
-
-
-MODEL_FILE = re.compile(CHECKPOINTS + r"/run-(\d{8})-step-\d{8,}/[^/]+")
 
 
 @dataclass(frozen=True)
@@ -142,27 +119,6 @@ class Epoch(NamedTuple):
         return cls(Owner(*record["owner"]), record["run"], State.from_record(record["state"]))
 
 
-@dataclass
-class Records:
-    """What a reader finds: the latest epoch with its owner and recipe, its state, and the commits since."""
-
-    number: int
-    owner: Owner
-    recipe: dict
-    state: State
-    tail: dict[str, Commit]
-
-    def now(self) -> State:
-        """Give the state with all commits in it."""
-        return self.state.with_commits(self.tail.values())
-
-    def commits(self, place: Place) -> Iterator[Commit]:
-        """Stream all commits of the artifact, old and new."""
-        for name in self.state.catalogue:
-            yield from read_catalogue(place, name)
-        yield from self.tail.values()
-
-
 def spans_of(commits: Iterable[Commit]) -> dict[str, list[Span]]:
     """Gather what some commits settle, by split."""
     settled: dict[str, list[Span]] = {}
@@ -172,105 +128,11 @@ def spans_of(commits: Iterable[Commit]) -> dict[str, list[Span]]:
     return settled
 
 
-def read_records(place: Place) -> Records | None:
-    """Read the records as they stand; None where there are none yet. Another run may be writing: what is read fits together."""
-    while number := latest_epoch(place):
-        try:
-            epoch = Epoch.from_json(place.read(epoch_file(number)))
-            head = _read_or_none(place, head_file(number))
-            state = State.from_record(json.loads(head)) if head else epoch.state
-            tail = read_commits(place, number, state)
-        except FileNotFoundError:  # folded, or tidied away by a successor, while we were reading
-            continue
-        if latest_epoch(place) == number and _read_or_none(place, head_file(number)) == head:
-            return Records(number, epoch.owner, epoch.recipe, state, tail)
-    return None
-
-
-def latest_epoch(place: Place) -> int:
-    """Give the number of the epoch that counts; 0 where none has begun."""
-    return max(map(epoch_of, epoch_files(place)), default=0)
-
-
-def epoch_files(place: Place) -> list[str]:
-    """Name the files of the epochs; what else may lie there is not ours."""
-    return [name for name in place.names(EPOCHS) if re.fullmatch(r"\d{8}\.json", name.rpartition("/")[2])]
-
-
-def data_parts(place: Place) -> set[str] | None:
-    """Name the files that hold an artifact's data; None where the place is no artifact."""
-    records = read_records(place)
-    if records is None:
-        return None
-    parts = (part.name for commit in records.commits(place) for part in commit.parts)
-    return {name for name in parts if name.startswith("data/")}
-
-
-def is_part(name: str) -> bool:
-    """Whether a file has a name as runs give them to parts."""
-    return bool(TABLE.fullmatch(name) or MODEL_FILE.fullmatch(name))
-
-
-def files_of_parts(place: Place) -> tuple[list[str], list[str]]:
-    """Name the files that lie where parts do, and those of them that were being written when their writer was killed."""
-    folders = [*FOLDERS, *(inner for folder in (*FOLDERS, CHECKPOINTS) for inner in place.folders(folder))]
-    there = [name for folder in folders for name in place.names(folder)]
-    return there, [name for folder in folders for name in place.leftovers(folder)]
-
-
-def epoch_of(name: str) -> int:
-    """Give the number of the epoch in which a file was written."""
-    return int(re.search(r"(?<!\d)\d{8}(?!\d)", name)[0])
-
-
-def epoch_file(number: int) -> str:
-    return f"{EPOCHS}/{number:08}.json"
-
-
-def head_file(number: int) -> str:
-    return f"{HEADS}/{number:08}.json"
-
-
-def beats_file(number: int) -> str:
-    return f"{RECORDS}/beats/{number:08}.json"
-
-
-def commits_folder(number: int) -> str:
-    return f"{COMMITS}/{number:08}"
-
-
 def numbered(name: str) -> tuple[str, int]:
     """Take a commit's name apart: NAME-NUMBER."""
     stem, _, number = name.rpartition("-")
     return stem, int(number)
 
 
-def read_catalogue(place: Place, name: str) -> Iterator[Commit]:
-    """Stream the commits that one file of the catalogue lists."""
-    with zstandard.ZstdDecompressor().stream_reader(place.read(name)) as stream:
-        yield from map(Commit.from_json, io.BufferedReader(stream))
-
-
-def read_commits(place: Place, number: int, state: State) -> dict[str, Commit]:
-    """Read the commits of an epoch that a state does not have yet."""
-    files = {name.rpartition("/")[2].removesuffix(".json"): name for name in place.names(commits_folder(number))}
-    fresh = {name: file for name, file in files.items() if not state.holds(name)}
-    contents = place.read_all(list(fresh.values()))
-    return {name: Commit.from_json(content) for name, content in zip(fresh, contents, strict=True)}
-
-
 def dumps(record: dict) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
-
-
-def _read_or_none(place: Place, name: str) -> bytes | None:
-    try:
-        return place.read(name)
-    except FileNotFoundError:
-        return None
-
-
-DIGESTED = r"[^/]+-[0-9a-f]{16}(-[^/]+)?"  # the name of an artifact that has the digest of its run in it
-
-
-CARD = "README.md"

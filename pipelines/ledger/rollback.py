@@ -10,8 +10,10 @@ from operators.errors import BadRequest
 from operators.storage.base import UNREADABLE, parse_key
 from operators.table import ORIGINAL
 from pipelines.counts import Counts, add_counts, without_counts
-from pipelines.ledger.ledger import Ledger, publish_catalogue, publish_part
-from pipelines.ledger.records import Commit, Part, State, read_catalogue, spans_of
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_catalogue, publish_part
+from pipelines.ledger.reading import read_catalogue
+from pipelines.ledger.records import Commit, Part, State, spans_of
 from pipelines.ledger.spans import Span, Spans, Unit, as_span
 
 FAILED_STAGE = "rephrase"  # whatever a request came to nothing of

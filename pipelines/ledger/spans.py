@@ -9,14 +9,8 @@ from typing import NamedTuple
 from operators.storage.base import END
 
 START = 0  # where every split begins; it ends at END
-
-
 Point = tuple[int, int]  # a record's position in its file, and a chunk's index in the document there
-
-
 Span = tuple[Point, Point]  # from a place up to, not including, another
-
-
 WHOLE: Span = ((START, 0), (END, 0))  # all places of a split
 
 

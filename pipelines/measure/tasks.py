@@ -9,7 +9,8 @@ from pipelines.exits import StageFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.artifacts import shard_key
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
 from pipelines.measure.feature import Feature

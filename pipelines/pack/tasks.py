@@ -23,7 +23,8 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.groups import Groups, rejections
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
 from pipelines.pack.job import PackJob

@@ -19,10 +19,12 @@ from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.groups import Groups, rejections
 from pipelines.ledger.artifacts import parts_in_order
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
-from pipelines.ledger.records import Commit, Part, read_records
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.proof.uniqueness import Ids, ids_of
+from pipelines.ledger.publish import publish_part, table_name
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
-from pipelines.ledger.uniqueness import Ids, ids_of
 from pipelines.pool.job import PoolJob
 
 PART_ROWS, PART_BYTES = 1024, 8 * 2**20  # of a part, the unit in which features are measured
@@ -96,8 +98,6 @@ class Gathered:
 
 
 UNIQUE = "ids:0-1"  # the last unit of work
-
-
 NAMED = 3  # of ids that stand in several rows
 
 

@@ -27,7 +27,6 @@ Columns of `data/`: `id`, `document_id`, `chunk_index`, `style` (`original` is r
 `rejected/` holds every row that left, with `stage`, `reason` and `detail`. `_gristmill/` holds the records of the run.
 """
 
-
 HEAD = ("style", "kept", "rejected", "prompt tokens", "from cache", "written", "why rejected")
 
 

@@ -29,8 +29,6 @@ def refine(
 
 
 BY_DOCUMENT = ("stitch", "mix")  # operators that need the rows of a document together
-
-
 # Built once in each worker process: an encoder takes seconds to load.
 _BUILT: dict[str, dict] = {}
 

@@ -14,11 +14,14 @@ from operators.storage.filesystem import Place
 from pipelines.exits import Interrupted, RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board
+from pipelines.ledger.layout import CARD, RECORDS
 from pipelines.ledger.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
-from pipelines.ledger.ledger import Lost, claim, folded, next_ledger, tidy
+from pipelines.ledger.ledger import Lost, next_ledger
 from pipelines.ledger.opening import Otherwise, find
-from pipelines.ledger.records import CARD, RECORDS, Records, State, read_records
+from pipelines.ledger.reading import Records, read_records
+from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures
+from pipelines.ledger.tenure import claim, folded, tidy
 from pipelines.run.display import Display
 from pipelines.run.pipeline import Pipeline
 

@@ -17,7 +17,8 @@ from pipelines.choose.inputs import Seen
 from pipelines.choose.spec import Named
 from pipelines.choose.view import whole
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
 from pipelines.pool.artifact import PoolArtifact

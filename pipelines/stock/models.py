@@ -13,7 +13,8 @@ from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place, local_path
 from operators.text.tokenizer import FILE, OTHER_FILES, contents_digest, load_tokenizer
 from operators.tokens.rows import Packing
-from pipelines.ledger.records import CHECKPOINTS, MODEL_FILE, read_records
+from pipelines.ledger.layout import CHECKPOINTS, MODEL_FILE
+from pipelines.ledger.reading import read_records
 
 CONFIG = "config.json"
 

@@ -10,8 +10,6 @@ import pyarrow as pa
 from operators.storage.filesystem import Place, local_path
 
 NO_CURVES = ("id", "step")
-
-
 COUNTS = ("step", "tokens_seen", "tokens_trained")
 METRICS = pa.schema(
     [

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from operators.storage.filesystem import Place
+from pipelines.ledger.layout import RECORDS, epoch_of
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.records import RECORDS, epoch_of
 from pipelines.stock.models import step_of
 
 STATES = f"{RECORDS}/states"

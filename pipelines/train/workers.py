@@ -12,8 +12,10 @@ import pyarrow as pa
 from operators.errors import BadRequest, StorageFailure
 from pipelines.exits import RunFailed
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.ledger import Ledger, Lost, publish_file, publish_part, table_name
-from pipelines.ledger.records import Commit, Part, read_records
+from pipelines.ledger.ledger import Ledger, Lost
+from pipelines.ledger.publish import publish_file, publish_part, table_name
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import Commit, Part
 from pipelines.stock.models import checkpoint_folder, fetched, local_model, step_of
 from pipelines.train.metrics import Live, as_table
 from pipelines.train.plan import Plan

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.config import compose
-from pipelines.ledger.records import read_records
+from pipelines.ledger.reading import read_records
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
 from pipelines.registry import PIPELINES

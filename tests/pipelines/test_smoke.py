@@ -6,7 +6,7 @@ import pytest
 
 from operators.models.demo_model.docstrings import docstrings
 from pipelines.config import compose
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
 from pipelines.quickstart import write_documents
 from pipelines.registry import PIPELINES
 from pipelines.run.execute import run_pipeline

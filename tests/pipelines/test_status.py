@@ -6,9 +6,9 @@ from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import claim
-from pipelines.ledger.records import read_records
+from pipelines.ledger.reading import read_records
 from pipelines.ledger.spans import Spans
+from pipelines.ledger.tenure import claim
 from pipelines.status import show_status
 from tests.pipelines.ledger.finished import RUN, SPLITS, artifact
 

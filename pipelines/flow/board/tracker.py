@@ -8,11 +8,7 @@ from contextlib import suppress
 from itertools import islice
 
 SETTLED_REMEMBERED = 50_000  # keys of orders, about 100 bytes each; an engine asks at least twice a minute
-
-
 LONGEST_POLL_S = 10.0
-
-
 Cursor = tuple[str, int]  # which notes, and how many keys of theirs were heard of
 
 

@@ -27,26 +27,12 @@ from pipelines.flow.faults.isolation import STDERR
 from pipelines.flow.orders.order import Order, from_block, order_key
 
 log = logging.getLogger(__name__)
-
-
 REPORT_EVERY_S = 1.0
-
-
 LEARN_EVERY_S = 0.05  # at the most: an engine that is held back loses what it waits
-
-
 SUSPECT = 2  # deaths under an order, after which it runs alone
-
-
 DEATHS_AT_START = 3  # of engines, before any stood
-
-
 DEATHS_IN_A_ROW = 8  # of an engine, without one answer between them
-
-
 GRACE_S = 10.0  # for the event loop to end a stuck engine with a clear word, before it is ended without one
-
-
 GARBAGE_EVERY = 20_000  # objects made and not yet freed
 
 

@@ -10,7 +10,8 @@ from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place, local_path
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input
-from pipelines.ledger.records import CARD, DIGESTED, FOLDERS, TABLE, data_parts, files_of_parts
+from pipelines.ledger.layout import CARD, DIGESTED, FOLDERS, TABLE, files_of_parts
+from pipelines.ledger.reading import data_parts
 
 
 def input_files(input: InputConfig, storage: StorageConfig, place: Place, shared: str | None = None) -> list[InputFile]:

@@ -23,7 +23,8 @@ from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.files import bytes_of
 from pipelines.flow.input.pieces import Pieces
 from pipelines.flow.orders.rows import REJECTED, in_form
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Part
 
 GROUP_BYTES = 16 * 2**20  # of input files that are worked on together, about

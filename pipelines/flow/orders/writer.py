@@ -11,7 +11,8 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.orders.order import Order, from_block, order_key
 from pipelines.flow.orders.rows import DATA, REJECTED, in_form
 from pipelines.flow.orders.tally import count_rows
-from pipelines.ledger.ledger import Ledger, publish_part, table_name
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit, Part
 
 

@@ -7,7 +7,7 @@ from operators.errors import BadRequest
 from operators.learn.training.config import ModelConfig
 from operators.storage.config import StorageConfig
 from operators.text.tokenizer import contents_digest, load_tokenizer
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
 from pipelines.train.student import StudentConfig, require_student, tokenizer_of
 from tests.pipelines.chain import run
 from tests.pipelines.instruction_rows import make_pool

@@ -7,8 +7,8 @@ from operators.learn.dynamics.classes import CLASSES
 from operators.models.causal_lm import load_causal_lm
 from operators.storage.config import StorageConfig
 from operators.tokens.rows import flat, rows_of
-from pipelines.ledger.records import read_records
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
 from pipelines.pack.artifact import open_packed
 from tests.pipelines.chain import WINDOW, make_packed, run, table
 from tests.tiny_model import make_tiny_model
@@ -76,7 +76,7 @@ def test_checkpoints_that_were_scored_are_not_scored_again(here, tmp_path):
     assert len(before) == MODELS
     place.publish(place.names("data")[0], b"gone")
     with pytest.raises(Exception, match="not whole"):
-        from pipelines.ledger.verify import run_verify
+        from pipelines.ledger.proof.verify import run_verify
 
         run_verify(place, repair=True, say=lambda line: None)
     dynamics(here, tmp_path / "out")

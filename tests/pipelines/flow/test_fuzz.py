@@ -28,9 +28,9 @@ from pipelines.config import compose
 from pipelines.flow.orders.order import cut
 from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import Tenure, claim
+from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.records import State
-from pipelines.ledger.verify import verify
+from pipelines.ledger.tenure import Tenure, claim
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.read import requests_of
 from pipelines.rephrase.refine import refinements

@@ -6,8 +6,8 @@ from operators.table import ORIGINAL
 from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself, release
-from pipelines.ledger.ledger import Tenure, claim, sweep
 from pipelines.ledger.records import State
+from pipelines.ledger.tenure import Tenure, claim, sweep
 from tests.rows import completed
 
 SPLITS = ["a.jsonl:0-100", "b.jsonl:0-100"]

@@ -9,9 +9,12 @@ from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.ledger import lease
+from pipelines.ledger.layout import beats_file
 from pipelines.ledger.lease import Keeper, at_work, myself, require_free
-from pipelines.ledger.ledger import Lost, claim
-from pipelines.ledger.records import Records, State, beats_file, dumps, read_records
+from pipelines.ledger.ledger import Lost
+from pipelines.ledger.reading import Records, read_records
+from pipelines.ledger.records import State, dumps
+from pipelines.ledger.tenure import claim
 
 RUN = {"splits": ["f:0-9"]}
 

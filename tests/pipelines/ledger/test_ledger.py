@@ -5,10 +5,13 @@ import pytest
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
+from pipelines.ledger.layout import CATALOGUE, COMMITS
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import Ledger, Lost, claim, folded, next_ledger, sweep, tidy
-from pipelines.ledger.records import CATALOGUE, COMMITS, Commit, Part, State, data_parts, read_records
+from pipelines.ledger.ledger import Ledger, Lost, next_ledger
+from pipelines.ledger.reading import data_parts, read_records
+from pipelines.ledger.records import Commit, Part, State
 from pipelines.ledger.spans import WHOLE, Spans
+from pipelines.ledger.tenure import claim, folded, sweep, tidy
 
 RUN = {"splits": ["f:0-9"]}
 

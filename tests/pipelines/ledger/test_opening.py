@@ -4,10 +4,11 @@ from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import claim
 from pipelines.ledger.opening import Otherwise, chosen, find
-from pipelines.ledger.records import State, data_parts, read_records
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import data_parts, read_records
+from pipelines.ledger.records import State
+from pipelines.ledger.tenure import claim
 from tests.pipelines.ledger.finished import RUN, artifact
 
 CUTS = ("chunk.",)

@@ -7,9 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from pipelines.ledger.ledger import Ledger, Lost, claim, folded, next_ledger, sweep, tidy
-from pipelines.ledger.records import Commit, Owner, Part, State, read_records
+from pipelines.ledger.ledger import Ledger, Lost, next_ledger
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import Commit, Owner, Part, State
 from pipelines.ledger.spans import Spans, as_span
+from pipelines.ledger.tenure import claim, folded, sweep, tidy
 from tests.pipelines.ledger.stepwise import run_alone, worlds
 
 SPLIT = "f:0-9"

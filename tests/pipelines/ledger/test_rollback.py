@@ -10,11 +10,13 @@ from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.redo import shared_out, wanted
 from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import claim, folded, next_ledger, sweep
-from pipelines.ledger.records import State, read_records
+from pipelines.ledger.ledger import next_ledger
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures, without_failures, without_parts
 from pipelines.ledger.spans import WHOLE, Unit
-from pipelines.ledger.verify import verify
+from pipelines.ledger.tenure import claim, folded, sweep
 from tests.pipelines.ledger.finished import FAILED, RUN, SPLITS, artifact, order, row, rows_of
 from tests.rows import completed
 

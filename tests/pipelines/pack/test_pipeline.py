@@ -17,8 +17,8 @@ from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.flow.input.groups import GROUP_BYTES, grouped
 from pipelines.ledger.opening import Otherwise
-from pipelines.ledger.records import read_records
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
 from pipelines.pack.artifact import open_packed
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
@@ -111,7 +111,7 @@ def test_the_same_documents_give_the_same_rows_whatever_the_shards(corpus, model
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_damaged_part_is_taken_back_and_packed_again(corpus, model, tmp_path):
-    from pipelines.ledger.verify import run_verify
+    from pipelines.ledger.proof.verify import run_verify
 
     place = pack(corpus, model, tmp_path / "out")
     name = place.names("data")[0]

@@ -14,7 +14,7 @@ from pipelines.exits import RunFailed
 from pipelines.flow.orders.rows import DATA
 from pipelines.ledger.lease import release
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.verify import run_verify, verify
+from pipelines.ledger.proof.verify import run_verify, verify
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.pipeline import run_rephrase
 from tests.fakes.openai_server import running_server

@@ -8,7 +8,7 @@ import pytest
 from operators.storage.filesystem import Place
 from pipelines.config import compose
 from pipelines.exits import RunFailed
-from pipelines.ledger.verify import run_verify, verify
+from pipelines.ledger.proof.verify import run_verify, verify
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.pipeline import run_rephrase
 from tests.fakes.faulty_s3 import answer, faulty_s3, lose_answer, reset_body, reset_request

@@ -10,8 +10,8 @@ from operators.models.causal_lm import load_causal_lm
 from operators.storage.config import StorageConfig
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.rows import checksums, flat, rows_of
-from pipelines.ledger.records import read_records
-from pipelines.ledger.verify import verify
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
 from pipelines.pack.artifact import open_packed
 from pipelines.score.artifact import open_scores
 from tests.chaos.processes import Run, wait_for
@@ -66,7 +66,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_byte
     (damaged, *_) = sorted(before)
     place.publish(damaged, b"gone")
     with pytest.raises(Exception, match="not whole"):
-        from pipelines.ledger.verify import run_verify
+        from pipelines.ledger.proof.verify import run_verify
 
         run_verify(place, repair=True, say=lambda line: None)
     kept = set(place.names("data"))
@@ -133,7 +133,7 @@ def test_a_text_artifact_is_no_packed_one(here, tmp_path):
 
 
 def test_unfinished_rows_are_refused(here, tmp_path):
-    from pipelines.ledger.verify import mend
+    from pipelines.ledger.proof.repair import mend
 
     place = place_of(make_packed(tmp_path / "there", 60) / "packed")
     place.publish(place.names("data")[0], b"gone")

@@ -12,10 +12,12 @@ from operators.storage.filesystem import Place
 from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.ledger.lease import Keeper, myself
-from pipelines.ledger.ledger import claim
 from pipelines.ledger.opening import Otherwise
-from pipelines.ledger.records import State, read_records
-from pipelines.ledger.verify import mend, verify
+from pipelines.ledger.proof.repair import mend
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import State
+from pipelines.ledger.tenure import claim
 from pipelines.select.features import Features
 from pipelines.select.job import SelectJob
 from pipelines.select.pipeline import Select

@@ -14,8 +14,9 @@ from cluster.session import NoCluster
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from pipelines.exits import RunFailed
-from pipelines.ledger.records import read_records
-from pipelines.ledger.verify import mend, verify
+from pipelines.ledger.proof.repair import mend
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
 from pipelines.stock.models import checkpoints, resolve_model
 from tests.chaos.processes import Run, wait_for
 from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table

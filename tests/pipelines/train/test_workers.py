@@ -11,9 +11,12 @@ from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from operators.tokens.rows import Packing
 from pipelines.ledger.lease import myself, release
-from pipelines.ledger.ledger import Lost, claim, folded, next_ledger
-from pipelines.ledger.records import State, read_records
-from pipelines.ledger.verify import mend, verify
+from pipelines.ledger.ledger import Lost, next_ledger
+from pipelines.ledger.proof.repair import mend
+from pipelines.ledger.proof.verify import verify
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import State
+from pipelines.ledger.tenure import claim, folded
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.train.job import CheckpointConfig, ReferenceJob
 from pipelines.train.pipeline import Train

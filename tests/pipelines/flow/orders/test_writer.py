@@ -11,9 +11,11 @@ from pipelines.flow.orders.order import Order, order_key
 from pipelines.flow.orders.tally import count_rows
 from pipelines.flow.orders.writer import DATA, REJECTED, ArtifactSink, write_orders
 from pipelines.ledger.lease import myself
-from pipelines.ledger.ledger import Ledger, Lost, claim
-from pipelines.ledger.records import State, data_parts, read_records
+from pipelines.ledger.ledger import Ledger, Lost
+from pipelines.ledger.reading import data_parts, read_records
+from pipelines.ledger.records import State
 from pipelines.ledger.spans import WHOLE
+from pipelines.ledger.tenure import claim
 from tests.rows import completed
 
 ROWS = completed(

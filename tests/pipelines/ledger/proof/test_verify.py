@@ -8,9 +8,13 @@ from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
 from pipelines.exits import RunFailed
-from pipelines.ledger.ledger import Ledger, publish_part
-from pipelines.ledger.records import EPOCHS, Commit, dumps, read_records
-from pipelines.ledger.verify import mend, run_verify, verify
+from pipelines.ledger.layout import EPOCHS
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.proof.repair import mend
+from pipelines.ledger.proof.verify import run_verify, verify
+from pipelines.ledger.publish import publish_part
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.records import Commit, dumps
 from tests.pipelines.ledger.finished import SPLITS, artifact
 
 
@@ -94,7 +98,7 @@ def test_ids_that_are_there_twice_are_named_and_repair_leaves_them_once(place, m
     table = pq.read_table(io.BytesIO(place.read(commit.parts[0].name)))
     copy = publish_part(Ledger(place, 1), f"data/part-00000001-{'1' * 32}.parquet", table)
     Ledger(place, 1).commit("x-0", Commit([copy], commit.spans, commit.counts))
-    monkeypatch.setattr("pipelines.ledger.uniqueness.IDS_AT_ONCE", 5)  # so that several readings are needed
+    monkeypatch.setattr("pipelines.ledger.proof.uniqueness.IDS_AT_ONCE", 5)  # so that several readings are needed
     assert set(verify(place).twice) == set(table["id"].to_pylist())
     complaint(place, repair=True)
     assert verify(place).twice == [] and list(left(place)) == [SPLITS[1]]
@@ -133,7 +137,7 @@ def test_what_was_committed_while_verify_read_is_not_removed(place, monkeypatch)
 
     findings = verify(place)
     assert findings.orphans == [orphan, fresh.name]
-    monkeypatch.setattr("pipelines.ledger.verify.require_free", commit)
+    monkeypatch.setattr("pipelines.ledger.proof.verify.require_free", commit)
     mend(place, findings, print)
     assert place.exists(fresh.name) and not place.exists(orphan) and verify(place).whole
 

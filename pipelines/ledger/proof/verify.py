@@ -1,70 +1,29 @@
 """Proof that an artifact is whole: every part there and unharmed, every unit settled once, nothing beside them."""
 
 import io
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
 import pyarrow as pa
 
-from operators.errors import BadRequest
 from operators.storage.filesystem import READS_AT_ONCE, Place
 from pipelines.exits import RunFailed
-from pipelines.ledger.lease import Keeper, at_work, myself, require_free
-from pipelines.ledger.ledger import claim, folded, next_ledger, tidy
-from pipelines.ledger.records import (
-    FOLDERS,
-    TABLE,
-    Commit,
-    Part,
-    Records,
-    files_of_parts,
-    is_part,
-    read_records,
-    spans_of,
-)
-from pipelines.ledger.rollback import failures, without_parts
+from pipelines.ledger.layout import FOLDERS, TABLE, files_of_parts, is_part
+from pipelines.ledger.lease import at_work, require_free
+from pipelines.ledger.proof.findings import Findings
+from pipelines.ledger.proof.repair import mend
+from pipelines.ledger.proof.uniqueness import Ids, ids_of
+from pipelines.ledger.reading import Records, require_records
+from pipelines.ledger.records import Commit, Part, spans_of
+from pipelines.ledger.rollback import failures
 from pipelines.ledger.spans import Spans
-from pipelines.ledger.uniqueness import Ids, ids_of
 
 COMMITS_AT_ONCE = 256
+
+
 READINGS = 3  # of records that change meanwhile
-NAMED = 10  # of many things that are wrong, in the report
-
-
-@dataclass
-class Findings:
-    """What is wrong with an artifact, and how much was looked at."""
-
-    damaged: dict[str, str] = field(default_factory=dict)  # part -> what is wrong with it
-    miscounted: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)  # ids
-    unsettled: list[str] = field(default_factory=list)  # splits
-    orphans: list[str] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)  # of others
-    parts: int = 0
-    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FOLDERS, 0))
-    failed: int = 0
-
-    @property
-    def whole(self) -> bool:
-        return not any((self.damaged, self.miscounted, self.twice, self.unsettled, self.orphans, self.strays))
-
-    def lines(self) -> Iterator[str]:
-        """Say what was found, the worst first."""
-        yield from _named("damaged parts", [f"{name}: {what}" for name, what in self.damaged.items()])
-        yield from _named("counts that do not fit", self.miscounted)
-        yield from _named("ids that stand in more than one row", self.twice)
-        yield from _named(
-            "splits of the input that are not settled yet (the same run goes on with them)", self.unsettled
-        )
-        yield from _named("files that belong to no commit", self.orphans)
-        yield from _named("files of others among the parts, which readers of the folder take in too", self.strays)
-        rows = " and ".join(f"{number:,} {folder}" for folder, number in self.rows.items())
-        yield f"looked at {self.parts:,} parts with {rows} rows; {self.failed:,} units failed (see rejected/)"
 
 
 def run_verify(place: Place, repair: bool, say=print) -> None:
@@ -110,37 +69,6 @@ def _look_through(place: Place, records: Records) -> Findings:
     findings.twice = ids.twice(place, tables)
     findings.orphans, findings.strays = beside(place, parts)
     return findings
-
-
-def require_records(place: Place) -> Records:
-    """Read the records. Raises BadRequest where there are none, or where they cannot be read."""
-    try:
-        records = read_records(place)
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise BadRequest(
-            f"the records of {place.url} cannot be read ({type(error).__name__}: {error}). They cannot be mended from the "
-            "parts alone: take them from a backup, or begin the artifact anew."
-        ) from error
-    if records is None:
-        raise BadRequest(
-            f"{place.url} is no artifact of gristmill: no run has begun there (it has no _gristmill/epochs). What `select` and "
-            "`compare` need first is made in features.path."
-        )
-    return records
-
-
-def mend(place: Place, findings: Findings, say) -> None:
-    """Take back the commits of damaged parts, and of rows that are there twice; remove what belongs to no commit."""
-    records = require_records(place)
-    require_free(place, records, say)
-    records = require_records(place)
-    ledger = next_ledger(place, records)
-    harmed = {*findings.damaged, *_parts_with(place, records, findings)}
-    state = without_parts(ledger, folded(ledger, records.state, records.tail), harmed)
-    with Keeper(claim(place, records, state, myself(), records.recipe)) as keeper:
-        tidy(keeper.tenure)
-        swept = keeper.sweep()
-    say(f"repaired: {len(harmed):,} parts taken back, {len(swept):,} files removed.")
 
 
 def _look_at(place: Place, commits: list[Commit], ids: Ids, findings: Findings) -> list[str]:
@@ -198,28 +126,12 @@ def _compare_with_state(records: Records, settled: dict[str, Spans], findings: F
     findings.unsettled = [split for split in records.recipe["splits"] if not state.done.get(split, Spans()).complete]
 
 
-def _parts_with(place: Place, records: Records, findings: Findings) -> Iterator[str]:
-    """Name the sound parts that hold ids which stand in more than one row."""
-    parts = (part.name for commit in records.commits(place) for part in commit.parts) if findings.twice else ()
-    for part in filter(TABLE.fullmatch, parts):
-        if part not in findings.damaged and not set(findings.twice).isdisjoint(ids_of(place.open(part), part)):
-            yield part
-
-
 def beside(place: Place, known: Iterable[str]) -> tuple[list[str], list[str]]:
     """Name the files beside the parts that count: those of dead writers, half-written ones too, and those of others."""
     there, halves = files_of_parts(place)
     there = set(there) - set(known)
     ours = set(filter(is_part, there))
     return sorted(ours) + halves, sorted(there - ours)
-
-
-def _named(what: str, items: list[str]) -> Iterator[str]:
-    if items:
-        yield f"{what}: {len(items):,}"
-        yield from (f"  {item}" for item in items[:NAMED])
-        if len(items) > NAMED:
-            yield f"  and {len(items) - NAMED:,} more"
 
 
 def _advice(findings: Findings) -> str:
