@@ -137,7 +137,7 @@ def test_what_was_committed_while_verify_read_is_not_removed(place, monkeypatch)
 
     findings = verify(place)
     assert findings.orphans == [orphan, fresh.name]
-    monkeypatch.setattr("pipelines.ledger.proof.verify.require_free", commit)
+    monkeypatch.setattr("pipelines.ledger.proof.repair.require_free", commit)
     mend(place, findings, print)
     assert place.exists(fresh.name) and not place.exists(orphan) and verify(place).whole
 
