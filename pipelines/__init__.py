@@ -25,7 +25,9 @@ The front, the pipelines, and what they stand on, each line on the ones below it
     run/            what one run is
     flow/           how rows flow through Ray, with faults
     ledger/         what is durable of an artifact
-    config.py       YAML and `key=value` into checked dataclasses; what of them is identity
+    config.py       YAML and `key=value` into checked dataclasses
+    settings.py     their settings: what there is, what of it is identity
+    secrets.py      what is struck out of all that is kept
     exits.py        how a command ends
     counts.py       counts that add up
 """

@@ -7,7 +7,7 @@ from pipelines.choose.selectors import SELECTORS
 from pipelines.registry import PIPELINES
 
 if TYPE_CHECKING:
-    from pipelines.config import Setting
+    from pipelines.settings import Setting
 
 ENGINES = {
     "vllm": "vLLM inside the pipeline's actors, on GPUs or on the CPU",
@@ -39,7 +39,7 @@ def listing() -> str:
 
 def settings_help(name: str) -> str:
     """Explain every setting of a pipeline, with examples."""
-    from pipelines.config import describe
+    from pipelines.settings import describe
 
     entry = PIPELINES[name]
     settings = {setting.key: _explain(setting) for setting in describe(entry.job_class())}

@@ -14,7 +14,6 @@ from pathlib import Path
 from operators.errors import BadRequest
 from operators.storage.filesystem import Place
 from operators.text.tokenizer import load_tokenizer
-from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.dynamics.card import PAGE, DynamicsCard
 from pipelines.dynamics.job import DynamicsJob
@@ -32,6 +31,7 @@ from pipelines.run.recipe import described
 from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
 from pipelines.score.job import DataConfig, ReferenceConfig, ScoreJob, ScoreOutput
 from pipelines.score.pipeline import ScoreRows
+from pipelines.settings import identity
 from pipelines.stock.models import checkpoints, fetched, require_fit, resolve_model, step_of
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from operators.storage.config import StorageConfig
-from pipelines.config import identity
+from pipelines.settings import identity
 from pipelines.stock.models import local_model, local_tokenizer
 
 MEASURES = "operators.select.measure"

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any
 
-from pipelines.config import identity, resolved
+from pipelines.settings import identity, resolved
 
 
 def digest(recipe: dict[str, Any]) -> str:

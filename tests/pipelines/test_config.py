@@ -5,7 +5,8 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.settings import setting
-from pipelines.config import compose, describe, identity, resolved
+from pipelines.config import compose
+from pipelines.settings import describe, identity, resolved
 
 
 @dataclass
