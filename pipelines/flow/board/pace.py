@@ -55,6 +55,27 @@ class Rate:
         return time.monotonic() - self.began
 
 
+@dataclass
+class ReadShare:
+    """How much of the input is read, and how long the rest takes at the same pace."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def of(self, counts: Counts) -> float:
+        """Give the share of the input's bytes that is read."""
+        read = counts["read"]
+        return read.get("bytes", 0) / max(read.get("of_bytes", 0), 1)
+
+    def left(self, counts: Counts) -> str:
+        """Write how long the rest takes."""
+        share = self.of(counts)
+        return clock(self.seconds / share - self.seconds) if share else "-"
+
+
 def remaining(left: float, rate: float) -> str:
     """Write how long what is left takes."""
     return clock(left / rate) if rate else "-"

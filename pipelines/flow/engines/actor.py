@@ -20,8 +20,9 @@ from operators.models.engines.base import Engine, EngineFailure
 from operators.table import rewrites
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.tracker import Cursor
-from pipelines.flow.engines.admission import Gate, GuardedEngine, Uncommitted
+from pipelines.flow.engines.admission import Gate, Uncommitted
 from pipelines.flow.engines.counting import CountedEngine
+from pipelines.flow.engines.guarding import GuardedEngine
 from pipelines.flow.faults.config import CommitConfig
 from pipelines.flow.faults.isolation import STDERR
 from pipelines.flow.orders.order import Order, from_block, order_key

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from operators.errors import BadRequest
 from operators.models.engines.base import Completion, Engine, EngineFailure, Request
+from pipelines.flow.engines.wrapped import WrappedEngine
 
 
 @dataclass
@@ -25,25 +26,12 @@ class Progress:
         self.completion_tokens += completion.completion_tokens or 0
 
 
-class CountedEngine:
+class CountedEngine(WrappedEngine):
     """An engine that counts what is asked of it."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.progress = engine, Progress()
-
-    @property
-    def model(self) -> str:
-        return self.engine.model
-
-    @property
-    def seats(self) -> int:
-        return self.engine.seats
-
-    async def start(self) -> None:
-        await self.engine.start()
-
-    async def stop(self) -> None:
-        await self.engine.stop()
+        super().__init__(engine)
+        self.progress = Progress()
 
     async def complete(self, request: Request) -> Completion:
         self.progress.in_flight += 1
