@@ -32,7 +32,9 @@ from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
 from pipelines.score.job import DataConfig, ReferenceConfig, ScoreJob, ScoreOutput
 from pipelines.score.pipeline import ScoreRows
 from pipelines.settings import identity
-from pipelines.stock.models import checkpoints, fetched, require_fit, resolve_model, step_of
+from pipelines.stock.checkpoints import checkpoints, step_of
+from pipelines.stock.fit import require_fit
+from pipelines.stock.models import fetched, resolve_model
 
 
 @dataclass(frozen=True)

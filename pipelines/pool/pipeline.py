@@ -11,8 +11,9 @@ from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.input.examples import require_examples
 from pipelines.flow.input.files import bytes_of, input_files, versions
-from pipelines.flow.input.groups import grouped, require_examples
+from pipelines.flow.input.groups import grouped
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans

@@ -21,13 +21,8 @@ from pipelines.score.card import ScoreCard
 from pipelines.score.job import ScoreJob, require_reference
 from pipelines.score.pace import ScorePace
 from pipelines.score.tasks import RowRange, score, units
-from pipelines.stock.models import (
-    address_of,
-    local_tokenizer,
-    require_fit,
-    require_tokenizer,
-    resolve_model,
-)
+from pipelines.stock.fit import require_fit, require_tokenizer
+from pipelines.stock.models import address_of, local_tokenizer, resolve_model
 
 
 class ScoreRows(Pipeline):

@@ -18,10 +18,7 @@ from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import Span
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.score.job import ScoreJob
-from pipelines.stock.models import (
-    local_model,
-    local_tokenizer,
-)
+from pipelines.stock.models import local_model, local_tokenizer
 
 MOST_DEATHS = 3  # of processes that score the same rows
 

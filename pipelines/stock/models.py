@@ -11,10 +11,8 @@ from operators.errors import BadRequest
 from operators.models.engines.context import model_facts
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place, local_path
-from operators.text.tokenizer import FILE, OTHER_FILES, contents_digest, load_tokenizer
-from operators.tokens.rows import Packing
-from pipelines.ledger.layout import CHECKPOINTS, MODEL_FILE
-from pipelines.ledger.reading import read_records
+from operators.text.tokenizer import FILE, OTHER_FILES
+from pipelines.stock.checkpoints import last_checkpoint
 
 CONFIG = "config.json"
 
@@ -33,7 +31,7 @@ def resolve_model(model: str, storage: StorageConfig) -> tuple[str, str | None]:
 def address_of(model: str, storage: StorageConfig) -> str:
     """Give the absolute address of a model or tokenizer: for an artifact of `pretrain` or `reference` its last checkpoint."""
     if "://" in model or (Path(model).expanduser().is_dir() and not Path(model).expanduser().joinpath(CONFIG).exists()):
-        model = _last_checkpoint(Place(model, storage)) or model
+        model = last_checkpoint(Place(model, storage)) or model
     return absolute(model)
 
 
@@ -78,57 +76,3 @@ def _fetched(folder: str, files: tuple[str, ...] | None, *storage: Any) -> str:
         if files is None or name in files:
             Path(here, name).write_bytes(place.read(name))
     return here
-
-
-def require_tokenizer(tokenizer: str, packing: Packing) -> None:
-    """Raise BadRequest unless a tokenizer is the one that rows were packed with."""
-    if contents_digest(load_tokenizer(tokenizer)) != packing.tokenizer:
-        raise BadRequest(
-            f"the rows were packed with another tokenizer than that of {tokenizer}. Pack with its tokenizer "
-            f"(pack.tokenizer={tokenizer}), or take a model that was trained with the one of the rows."
-        )
-
-
-def require_fit(model: str, packing: Packing, storage: StorageConfig) -> None:
-    """Raise BadRequest unless a model has the tokenizer that rows were packed with, and reads as many tokens as a row has."""
-    here = local_model(model, storage)
-    require_tokenizer(here, packing)
-    context = model_facts(here).context_tokens
-    if context is not None and context < packing.window:
-        raise BadRequest(
-            f"the rows are {packing.window} tokens long and {model} reads {context} at most. Pack with pack.window={context}, "
-            "or take a model with a longer context."
-        )
-
-
-def checkpoints(place: Place) -> list[str]:
-    """Give the folders of an artifact's checkpoints, relative to it, in the order of their steps."""
-    records = read_records(place)
-    if records is None:
-        return []
-    parts = (part.name for commit in records.commits(place) for part in commit.parts)
-    folders = {name.rpartition("/")[0] for name in parts if MODEL_FILE.fullmatch(name)}
-    return sorted(folders, key=step_of)
-
-
-def step_of(folder: str) -> int:
-    """Read the step in the name of a checkpoint's folder."""
-    return int(folder.rpartition("-step-")[2])
-
-
-def checkpoint_folder(run: int, step: int) -> str:
-    """Name the folder of a checkpoint."""
-    return f"{CHECKPOINTS}/run-{run:08}-step-{step:08}"
-
-
-def _last_checkpoint(place: Place) -> str | None:
-    records = read_records(place)
-    if not (records and (folders := checkpoints(place))):
-        return None
-    last, steps = folders[-1], int(records.recipe["splits"][0].rpartition("-")[2])
-    if step_of(last) < steps:
-        raise BadRequest(
-            f"{place.url} is not finished: its last checkpoint is that of step {step_of(last):,} of {steps:,}. Go on with it "
-            f"first, or name that checkpoint itself: {place.url}/{last}"
-        )
-    return f"{place.url}/{last}"

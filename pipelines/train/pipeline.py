@@ -23,7 +23,9 @@ from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
 from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
-from pipelines.stock.models import require_fit, resolve_model, step_of
+from pipelines.stock.checkpoints import step_of
+from pipelines.stock.fit import require_fit
+from pipelines.stock.models import resolve_model
 from pipelines.train.card import PretrainCard, ReferenceCard
 from pipelines.train.job import PretrainJob, ReferenceJob
 from pipelines.train.pace import TrainPace

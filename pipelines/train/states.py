@@ -14,7 +14,7 @@ from pathlib import Path
 from operators.storage.filesystem import Place
 from pipelines.ledger.layout import RECORDS, epoch_of
 from pipelines.ledger.ledger import Ledger
-from pipelines.stock.models import step_of
+from pipelines.stock.checkpoints import step_of
 
 STATES = f"{RECORDS}/states"
 LIST = "state.json"  # names the other files with their checksums, and is written last

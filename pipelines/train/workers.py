@@ -16,7 +16,8 @@ from pipelines.ledger.ledger import Ledger, Lost
 from pipelines.ledger.publish import publish_file, publish_part, table_name
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import Commit, Part
-from pipelines.stock.models import checkpoint_folder, fetched, local_model, step_of
+from pipelines.stock.checkpoints import checkpoint_folder, step_of
+from pipelines.stock.models import fetched, local_model
 from pipelines.train.metrics import Live, as_table
 from pipelines.train.plan import Plan
 from pipelines.train.states import drop_states, fetched_state, newest_state, publish_state

@@ -3,21 +3,14 @@
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import replace
 from hashlib import blake2b
-from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.errors import BadRequest
-from operators.examples.base import STAGE
 from operators.storage.base import InputConfig, Split
 from operators.storage.config import StorageConfig
-from operators.storage.reading import read_documents
-from operators.table import living, with_columns
+from operators.table import with_columns
 from pipelines.counts import Counts
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.files import bytes_of
@@ -29,7 +22,6 @@ from pipelines.ledger.records import Part
 
 GROUP_BYTES = 16 * 2**20  # of input files that are worked on together, about
 PIECE_BYTES = 4 * 2**20  # of text that is worked on at once
-LOOKED_INTO = 32  # pieces of the input, of some 64 KiB, in which an example is looked for before anything is read
 
 
 def grouped(splits: list[Split], limit: int | None) -> list[list[Split]]:
@@ -41,32 +33,6 @@ def grouped(splits: list[Split], limit: int | None) -> list[list[Split]]:
         else:
             groups.append([split])
     return groups
-
-
-def require_examples(
-    splits: list[Split], input: InputConfig, storage: StorageConfig, read: Callable[[pa.Table], pa.Table]
-) -> None:
-    """Raise BadRequest where of the first records, read as examples, none is one."""
-    records, wrong = 0, []
-    for documents in map(read, islice(_first_documents(splits, input, storage), LOOKED_INTO)):
-        if living(documents).any():
-            return
-        records += len(documents)
-        wrong += documents.filter(pc.equal(documents["stage"], STAGE)).slice(0, 1).to_pylist()
-    if wrong:
-        first = wrong[0]
-        raise BadRequest(
-            f"none of the first {records:,} records is an example. The first, in {first['source_file']}, "
-            f"{first['reason']}: {first['detail']}. `examples` says which columns are question and answer, for example "
-            "examples.prompt_columns=[question] examples.answer_column=answer."
-        )
-
-
-def _first_documents(splits: list[Split], input: InputConfig, storage: StorageConfig) -> Iterator[pa.Table]:
-    """Yield documents of some splits, a little at a time; a broken file is left for the run itself to tell of."""
-    for split in splits:
-        with closing(read_documents(split, replace(input, on_error="reject"), storage)) as pieces:
-            yield from (piece.documents for piece in pieces)
 
 
 class Groups(ABC):

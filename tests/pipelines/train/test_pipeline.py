@@ -17,7 +17,8 @@ from pipelines.exits import RunFailed
 from pipelines.ledger.proof.repair import mend
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
-from pipelines.stock.models import checkpoints, resolve_model
+from pipelines.stock.checkpoints import checkpoints
+from pipelines.stock.models import resolve_model
 from tests.chaos.processes import Run, wait_for
 from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
