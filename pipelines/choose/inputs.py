@@ -12,15 +12,15 @@ from operators.select.selectors.picking.ranking import GumbelConfig
 from pipelines.choose.job import ChooseJob
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView, StoredPool
-from pipelines.config import identity
+from pipelines.settings import identity
 
 POSITIONS = ("labelled", "positions")  # what is given under these names are positions in the whole pool
 
 
 @dataclass(frozen=True)
 class SelectorInputs:
-    """What there is of that which selectors may ask for: a target set, the selector whose scores another one chooses by, and plain
-    values by their names in operators/select/selectors/base.py:ASKS.
+    """What a selector is given of that which it may ask for (operators/select/selectors/base.py:ASKS): `target`, a target set;
+    `by`, the selector whose scores it chooses by; and plain values by their names.
     """
 
     target: PoolView | None = None

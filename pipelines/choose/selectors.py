@@ -1,8 +1,9 @@
-"""The selectors there are. To add one, write operators/select/selectors/NAME.py and a line here: its settings, its columns and what
-it is handed follow from its class (operators/select/selectors/base.py:Selector).
+"""The selectors there are. To add one, write operators/select/selectors/NAME.py and a line here.
+
+Its settings, the columns that it reads and what else it is handed follow from its class (base.py:Selector there).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -79,3 +80,9 @@ SELECTORS = {
         "complexity times quality, skipping what is close to a row chosen before (DEITA)", "deita:Deita"
     ),
 }
+
+
+def selector_blocks() -> list[tuple[str, type, Any]]:
+    """Give the blocks of all selectors, as fields of a dataclass: name, type, default."""
+    blocks = {name: entry.block_class() for name, entry in SELECTORS.items()}
+    return [(name, block, field(default_factory=block)) for name, block in blocks.items()]

@@ -22,7 +22,6 @@ from pipelines.compare.card import NUMBERS, PAGE, TABLE, ComparisonCard
 from pipelines.compare.job import CompareJob, select_job
 from pipelines.compare.tasks import Exam, Questions, evaluate_student
 from pipelines.compare.trials import Trial, trials_of
-from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import CountPace
 from pipelines.flow.board.reporter import Reporter
@@ -39,6 +38,7 @@ from pipelines.run.recipe import described, digest
 from pipelines.select.job import features_folder
 from pipelines.select.pipeline import Select
 from pipelines.select.report import shared
+from pipelines.settings import identity
 from pipelines.stock.models import resolve_model
 from pipelines.train.student import Student, require_student
 

@@ -26,8 +26,8 @@ class Trial:
 
 def trials_of(job: CompareJob, select: Select) -> Iterator[Trial]:
     """List the students: one for each random choice, with a seed of its own, and some for each of the others."""
-    for number, selector in enumerate(select.selectors):
+    for number, spec in enumerate(select.specs):
         if number < job.random_seeds:
-            yield Trial(selector.label, RANDOM, number)
+            yield Trial(spec.label, RANDOM, number)
         else:
-            yield from (Trial(selector.label, selector.label, seed) for seed in range(job.student_seeds))
+            yield from (Trial(spec.label, spec.label, seed) for seed in range(job.student_seeds))

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from operators.select.selectors.base import Budget
 from operators.storage.filesystem import Place
 from pipelines.choose.artifact import open_choice
-from pipelines.config import identity
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import StillPace
 from pipelines.flow.board.reporter import Reporter
@@ -22,10 +21,11 @@ from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described, digest
 from pipelines.select.card import SelectionCard
-from pipelines.select.job import SelectJob, features_folder, selectors_of
-from pipelines.select.report import report_choices, split_of
+from pipelines.select.job import SelectJob, features_folder, specs_of
+from pipelines.select.report import SHOWN, split_of
 from pipelines.select.stages import Stages
-from pipelines.train.student import require_student
+from pipelines.select.tasks import compare_choices
+from pipelines.settings import identity
 
 
 class Select(Pipeline):
@@ -40,17 +40,15 @@ class Select(Pipeline):
     def __init__(self, job: SelectJob, folder: str | None = None):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path or folder, job.storage, "runs/choice")
-        self.selectors = selectors_of(job)
-        self.stages = Stages(job, self.selectors, features_folder(job, self.place), self.place)
-        if any(one.name == "diverse_evol" for one in self.selectors):
-            require_student(job.student, job.storage)
+        self.specs = specs_of(job)
+        self.stages = Stages(job, self.specs, features_folder(job, self.place), self.place)
         contents = {
-            "selectors": [[one.label, identity(one.block)] for one in self.selectors],
-            "features": self.stages.deciding,
+            "selectors": [[spec.label, identity(spec.block)] for spec in self.specs],
+            "features": self.stages.measuring.deciding,
             "target": self.stages.target and digest(self.stages.target.recipe),
         }
-        splits = [split_of(one.label) for one in self.selectors]
-        self.recipe = described("select", job, contents, self.stages.pool.recipe["input"], splits)
+        self.splits = [split_of(spec.label) for spec in self.specs]
+        self.recipe = described("select", job, contents, self.stages.pool.recipe["input"], self.splits)
         if not job.output.path:
             self.place = Place(f"{folder}/selection-{digest(self.recipe)}", job.storage)
         self.place.check_writable()
@@ -61,9 +59,9 @@ class Select(Pipeline):
         """Read the pool and the target, measure what the selectors read, and let them choose one after the other."""
         yield from self.stages.pools()
         self._require_enough()
-        for selector in self.selectors:
-            choosing = yield from self.stages.choosing(selector)
-            self.choices[selector.label] = choosing.place
+        for spec in self.specs:
+            choosing = yield from self.stages.choosing(spec)
+            self.choices[spec.label] = choosing.place
 
     def _require_enough(self) -> None:
         """Raise BadRequest where the pool has fewer rows than the budget, before anything is measured."""
@@ -71,8 +69,7 @@ class Select(Pipeline):
             Budget(self.job.budget).rows(self.stages.opened_pool().rows)
 
     def left(self, state: State) -> list[str]:
-        splits = [split_of(one.label) for one in self.selectors]
-        return [split for split in splits if not state.done.get(split, Spans()).complete]
+        return [split for split in self.splits if not state.done.get(split, Spans()).complete]
 
     def pace(self) -> StillPace:
         return StillPace("comparing the choices")
@@ -83,10 +80,10 @@ class Select(Pipeline):
 
         from cluster.resources import whole_node_cpus
 
-        task = ray.remote(report_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
-        choices = [(one, open_choice(self.choices[one.label])) for one in self.selectors]
-        pool, target = self.stages.shown(), self.stages.opened_target()
-        self.shared = ray.get(task.remote(self.job, choices, pool, target, work, ledger, report))
+        task = ray.remote(compare_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
+        choices = [(spec, open_choice(self.choices[spec.label])) for spec in self.specs]
+        view, target = self.stages.shown(SHOWN), self.stages.opened_target()
+        self.shared = ray.get(task.remote(self.job, choices, view, target, work, ledger, report))
 
     def afterwards(self, counts: Counts) -> list[str]:
         rejected = self.stages.opened_pool().rejected

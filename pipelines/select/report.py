@@ -1,26 +1,20 @@
 """The report of a selection: what each selector chose from a pool, and how the choices differ."""
 
 import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from operators.examples.base import example_of
 from operators.models.sentence_encoder import SentenceEncoder
-from operators.select.choices import Chosen, page
+from operators.select.choices import Chosen
 from operators.select.choices import report as compared
+from operators.select.choices.base import Report
 from pipelines.choose.artifact import ChoiceArtifact
-from pipelines.choose.inputs import Seen
-from pipelines.choose.spec import Named
-from pipelines.choose.view import whole
-from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.publish import publish_part, table_name
-from pipelines.ledger.records import Commit
-from pipelines.ledger.spans import WHOLE
+from pipelines.choose.spec import SelectorSpec
+from pipelines.choose.view import StoredPool, whole
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.select.job import SelectJob
 
@@ -29,38 +23,18 @@ SHOWN = ("prompt_tokens", "answer_tokens")  # columns that are shown where they 
 EMBEDDED = 1024  # characters of a row that are embedded for the page: it is no measure, and one book would take hours
 
 
-def report_choices(
+def report_of(
     job: SelectJob,
-    choices: list[tuple[Named, ChoiceArtifact]],
-    seen: Seen,
-    target: PoolArtifact | None,
-    work: list[str],
-    ledger: Ledger,
-    report: Reporter,
-) -> int:
-    """Publish a page that compares choices from a pool; then copy and commit those that are left to do.
-
-    Gives the number of rows of the target that are in the pool too.
-    """
-    with report.explaining(), tempfile.TemporaryDirectory(prefix="gristmill-report-") as folder:
-        if not ledger.current():
-            raise ledger.lost()
-        pool = seen.stored(job.examples, Path(folder, "pool"))
-        counts_N = {name: whole(pool, name) for name in SHOWN if pool.has(name)}
-        chosen = [_chosen(one, choice, counts_N, job) for one, choice in choices]
-        facts = {"rows of the target that are in the pool too": shared(seen.pool, target)} if target else {}
-        tables, title = pool.columns("id", "text", *counts_N), ledger.place.url.rpartition("/")[2]
-        made = compared(title, pool.rows, tables, chosen, job.report, Encoder(job), facts)
-        ledger.place.publish(PAGE, page(made).encode())
-        ledger.place.publish(MEASURES, json.dumps(made.data(), indent=1).encode())
-        for one, choice in ((one, choice) for one, choice in choices if split_of(one.label) in work):
-            parts = [
-                publish_part(ledger, table_name(ledger, f"data/{one.label}", "parquet"), table)
-                for table in choice.tables()
-            ]
-            counts = {"kept": {one.label: choice.rows}}
-            ledger.commit(f"{one.label}-0", Commit(parts, {split_of(one.label): [WHOLE]}, counts))
-        return sum(facts.values())
+    title: str,
+    choices: list[tuple[SelectorSpec, ChoiceArtifact]],
+    pool: StoredPool,
+    facts: dict[str, Any],
+) -> Report:
+    """Compare choices from a pool."""
+    counts_N = {name: whole(pool, name) for name in SHOWN if pool.has(name)}
+    chosen = [_chosen(spec, choice, counts_N, job) for spec, choice in choices]
+    tables = pool.columns("id", "text", *counts_N)
+    return compared(title, pool.rows, tables, chosen, job.report, Encoder(job), facts)
 
 
 def split_of(label: str) -> str:
@@ -86,14 +60,14 @@ class Encoder:
         return self.encoder.embed([text[:EMBEDDED] for text in texts])
 
 
-def _chosen(selector: Named, choice: ChoiceArtifact, counts_N: dict[str, pa.Array], job: SelectJob) -> Chosen:
+def _chosen(spec: SelectorSpec, choice: ChoiceArtifact, counts_N: dict[str, pa.Array], job: SelectJob) -> Chosen:
     """Say what one selector chose."""
     scores = np.concatenate([np.empty(0), *(table["score"].to_numpy() for table in choice.tables())])
     return Chosen(
-        name=selector.label,
+        name=spec.label,
         positions_M=choice.positions,
         rows=(_as_shown(table, counts_N, job) for table in choice.tables()),
-        settings=asdict(selector.block),
+        settings=asdict(spec.block),
         budget=job.budget.rows,
         scores_M=None if np.isnan(scores).all() else scores,
         excluded=choice.told["excluded"],

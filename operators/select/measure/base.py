@@ -18,6 +18,7 @@ from operators.errors import BadRequest
 from operators.examples.base import Example, ExampleConfig, NoExample, example_of
 from operators.settings import setting
 
+EMBEDDING = "embedding"  # the column of vectors that rows are near or far by, whoever embeds them
 DTYPES = ("float32", "bfloat16", "float16")
 
 # Why a feature of a row is null, beside the reasons of NoExample.
@@ -56,7 +57,8 @@ class Measure(Protocol):
 
     Takes rows of a pool, any number of them: `id`, and `record` with a JSON object. Returns a table as long and in the same
     order: `id`, the features (null where there is none), and `reason` (string), why a feature of the row is null; null where
-    all are there. Types are the same for any rows, also for none.
+    all are there. Types are the same for any rows, also for none. The features it may give are named beside the class, as
+    COLUMNS, by which a run finds out what measures a column that is read.
     """
 
     def __call__(self, rows: pa.Table) -> pa.Table: ...

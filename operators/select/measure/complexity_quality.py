@@ -15,6 +15,7 @@ from operators.select.measure.base import ModelConfig, features
 from operators.select.measure.reading.digits import Digits
 from operators.settings import setting
 
+COLUMNS = ("complexity", "quality")
 DIGITS = 6
 COMPLEXITY = (
     "Rate from 1 (very easy) to 6 (very hard) how complex the following request is.\n\n"
@@ -56,7 +57,7 @@ class ComplexityQuality:
     def __call__(self, rows: pa.Table) -> pa.Table:
         questions, reasons = self.complexity(rows, lambda example: _written(COMPLEXITY, example))
         answers, others = self.quality(rows, lambda example: _written(QUALITY, example))
-        columns: dict[str, list[float | None]] = {"complexity": [], "quality": []}
+        columns: dict[str, list[float | None]] = {name: [] for name in COLUMNS}
         for question_KJ, answer_KJ in zip(questions, answers, strict=True):
             known = question_KJ is not None and answer_KJ is not None
             of_row = _scores(expected(question_KJ), expected(answer_KJ)) if known else (None, None)

@@ -14,7 +14,7 @@ from operators.examples.prompting import Prompting, PromptingConfig, Tokens
 from operators.select.measure.base import examples_in, features
 from operators.settings import setting
 
-COUNTS = ("prompt_tokens", "answer_tokens", "tokens")
+COLUMNS = COUNTS = ("prompt_tokens", "answer_tokens", "tokens")
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from operators.examples.base import ExampleConfig
 from operators.examples.prompting import Prompting, PromptingConfig
-from operators.select.measure.base import FORWARD_FAILED, ModelConfig, NotFinite, features, vectors
+from operators.select.measure.base import EMBEDDING, FORWARD_FAILED, ModelConfig, NotFinite, features, vectors
 from operators.select.measure.lengths import COUNTS
 from operators.select.measure.reading.answers import ANSWER_LOSS, DIRECT_LOSS, Answers, ReadAnswers
 from operators.select.measure.reading.line import lined_up
@@ -19,7 +19,8 @@ from operators.select.measure.reading.released import COLUMNS as RELEASED
 from operators.select.measure.reading.slabs import prepared
 from operators.settings import setting
 
-EMBEDDINGS = ("embedding", "weighted_embedding")
+EMBEDDINGS = (EMBEDDING, "weighted_embedding")
+COLUMNS = (*COUNTS, ANSWER_LOSS, DIRECT_LOSS, *RELEASED, *EMBEDDINGS)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from operators.settings import setting
 
 WORD = re.compile(r"\w+|[^\w\s]+")  # letters and digits, or what stands between them: DSIR's own (NLTK's WordPunct)
 MOST_BUCKETS = 1 << 16  # as many as 16 bits tell apart
+COLUMNS = ("ngrams",)
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Ngrams:
         reasons = [example if isinstance(example, str) else None for example in read]
         texts = ["" if isinstance(example, str) else example.spoken for example in read]
         ngrams = self._ngrams(texts, np.array([reason is not None for reason in reasons], bool))
-        return features(rows, {"ngrams": ngrams}, reasons)
+        return features(rows, {COLUMNS[0]: ngrams}, reasons)
 
     def _ngrams(self, texts: list[str], missing_N: np.ndarray) -> pa.ListArray:
         hashes = _Hashes(self.config.seed)

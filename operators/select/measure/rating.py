@@ -15,6 +15,7 @@ from operators.select.measure.base import ModelConfig, features
 from operators.select.measure.reading.digits import KIND, Digits
 from operators.settings import setting
 
+COLUMNS = (KIND,)
 DIGITS = 5
 PROMPTS = (
     "How well does the response below do what the instruction asks? Rate it from 1 (not at all) to 5 (perfectly).",

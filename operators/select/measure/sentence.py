@@ -11,8 +11,10 @@ import pyarrow as pa
 from operators.errors import BadRequest
 from operators.examples.base import Example, ExampleConfig
 from operators.models.sentence_encoder import PACKAGED, SentenceEncoder
-from operators.select.measure.base import examples_in, features, vectors
+from operators.select.measure.base import EMBEDDING, examples_in, features, vectors
 from operators.settings import setting
+
+COLUMNS = (EMBEDDING,)
 
 
 @dataclass
@@ -44,4 +46,4 @@ class Sentence:
         vectors_ND = np.zeros((len(read), self.encoder.dimensions), np.float32)
         vectors_ND[known_N] = self.encoder.embed([example.spoken for example in read if isinstance(example, Example)])
         reasons = [None if isinstance(example, Example) else example for example in read]
-        return features(rows, {"embedding": vectors(vectors_ND, known_N)}, reasons)
+        return features(rows, {EMBEDDING: vectors(vectors_ND, known_N)}, reasons)

@@ -17,6 +17,22 @@ import pyarrow as pa
 from operators.errors import BadRequest
 from operators.settings import setting
 
+# Columns that any pool has beside `id` and `record` (the row as it was read, JSON), and those that stand beside others.
+TEXT = "text"  # what is said in a row
+RECORD = "record."  # begins the name of a column that is a top-level field of the record, as text
+REASON = ".reason"  # ends the name of the column that tells why another is null
+
+# What a selector may ask for beside its block; what there is none of is given as None. A block whose selector asks for `scores`
+# has a field `by`, which names the selector that gives them. Positions are those of the pool that the selector sees.
+ASKS = {
+    "gumbel": "GumbelConfig: how much chance stands beside the scores",
+    "target": "Pool: a target set, with the same columns that the selector reads of the pool",
+    "scores": "Callable[[Pool], float64 (N)]: a score of each row of a pool, NaN where there is none",
+    "weights": "list of float: how much each checkpoint counts whose gradients are read",
+    "labelled": "int64 (L): positions of rows that were chosen before and stay chosen",
+    "positions": "int64: positions of the rows that the stages before the choice picked, in pick order",
+}
+
 
 @dataclass
 class BudgetConfig:
@@ -90,7 +106,8 @@ class Budget:
 class Pool(Protocol):
     """What a selector sees of a pool: N rows in data order, each with its position 0..N-1.
 
-    Features stand beside the rows, in columns. What could not be measured is null there (NaN in a matrix).
+    Features stand beside the rows, in columns. What could not be measured is null there (NaN in a matrix), and the column
+    NAME.reason tells why.
     """
 
     rows: int
@@ -116,12 +133,16 @@ class Choice:
 
 
 class Selector(Protocol):
-    """One way to choose. Made from its own block of settings; the constructor raises BadRequest for what cannot be.
+    """One way to choose. Made from its block and, by name, from what it asks for; raises BadRequest for what cannot be.
 
-    `reads` names the columns and matrices of the pool that it needs.
+    `Config` is the dataclass of its block: its settings, with a line each. `asks` are names of ASKS, in the order of the
+    constructor's arguments behind the block. `reads` names the columns and matrices of the pool that it needs; a constructor sets
+    it where settings decide it.
     A selector that picks one row after the other asks `budget.prefix` of its picks so far now and then, and stops when it cuts.
     """
 
-    reads: ClassVar[tuple[str, ...]]
+    Config: ClassVar[type]
+    asks: ClassVar[tuple[str, ...]]
+    reads: tuple[str, ...]
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice: ...

@@ -53,6 +53,9 @@ class Clustered:
     Source: "Rethinking Data Selection at Scale", arXiv:2410.09335.
     """
 
+    Config = ClusteredConfig
+    asks = ("scores",)
+
     def __init__(self, config: ClusteredConfig, scores: Callable[[Pool], np.ndarray] | None = None):
         self.config, self._scores = config, scores
         self.reads = ("id", "embedding")

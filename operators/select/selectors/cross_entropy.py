@@ -26,6 +26,9 @@ class CrossEntropy:
     Source: the "Entropy" rows of arXiv:2410.09335, and its code for `as_released`.
     """
 
+    Config = CrossEntropyConfig
+    asks = ("gumbel",)
+
     def __init__(self, config: CrossEntropyConfig, gumbel: GumbelConfig | None = None):
         self.column, self.gumbel = COLUMNS[config.variant], gumbel
         self.reads = ("id", *with_reasons(self.column))

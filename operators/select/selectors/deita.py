@@ -32,6 +32,8 @@ class Deita:
     The score is complexity x quality. Source: DEITA, arXiv:2312.15685, section 2 and algorithm 1.
     """
 
+    Config = DeitaConfig
+    asks = ()
     reads = ("id", "complexity", "quality", "embedding")
 
     def __init__(self, config: DeitaConfig):

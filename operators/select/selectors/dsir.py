@@ -47,6 +47,8 @@ class Dsir:
     Source: arXiv:2302.03169, section 3; p-lambda/dsir for the floor under the probabilities.
     """
 
+    Config = DsirConfig
+    asks = ("gumbel", "target")
     reads = ("id", "ngrams")
 
     def __init__(self, config: DsirConfig, gumbel: GumbelConfig, target: Pool):

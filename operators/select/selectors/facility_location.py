@@ -41,6 +41,8 @@ class FacilityLocation:
     Sources: Nemhauser et al. (1978); lazy evaluation, Minoux (1978); shards, GreeDi, arXiv:1411.0541.
     """
 
+    Config = FacilityLocationConfig
+    asks = ()
     reads = ("id", "embedding")
 
     def __init__(self, config: FacilityLocationConfig):

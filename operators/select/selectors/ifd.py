@@ -46,6 +46,9 @@ class Ifd:
     Superfiltering, arXiv:2402.00530, for the form `ppl`.
     """
 
+    Config = IfdConfig
+    asks = ("gumbel",)
+
     def __init__(self, config: IfdConfig, gumbel: GumbelConfig | None = None):
         self.form, self.gumbel = config.form, gumbel
         self.columns = COLUMNS[config.variant]

@@ -39,6 +39,8 @@ class KCenter:
     Sources: Gonzalez (1985); Sener and Savarese, arXiv:1708.00489, algorithm 1; DiverseEvol, arXiv:2311.08182.
     """
 
+    Config = KCenterConfig
+    asks = ("labelled",)
     reads = ("id", "embedding")
 
     def __init__(self, config: KCenterConfig, labelled: np.ndarray | None = None):

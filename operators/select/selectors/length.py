@@ -43,6 +43,9 @@ class Length:
     beginning of text: there is no released choice to reproduce.
     """
 
+    Config = LengthConfig
+    asks = ("gumbel",)
+
     def __init__(self, config: LengthConfig, gumbel: GumbelConfig | None = None):
         self.config, self._gumbel = config, gumbel
         self.reads = ("id", COLUMNS[config.of])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.select.selectors.base import Budget, Choice, Pool
+from operators.select.selectors.base import RECORD, Budget, Choice, Pool
 from operators.select.selectors.picking.columns import check_variant, reasons, with_reasons
 from operators.select.selectors.picking.ranking import GumbelConfig, Scored, ranked
 from operators.settings import setting
@@ -45,6 +45,9 @@ class Less:
     gradient at some checkpoint has no score. Raises BadRequest where no row of the target has one.
     Source: LESS, arXiv:2402.04333, section 4.2 and definition 3.1.
     """
+
+    Config = LessConfig
+    asks = ("gumbel", "target", "weights")
 
     def __init__(
         self,
@@ -95,7 +98,7 @@ class Less:
         """Give the rows of each subtask of the target, and the means of their gradients: float32 (C, S, D)."""
         sums: dict[str, np.ndarray] = {}
         counts: Counter[str] = Counter()
-        column = f"record.{self.config.subtask}"
+        column = f"{RECORD}{self.config.subtask}"
         named = self.config.variant == "default"
         for table in self.target.columns(*((column,) if named else ()), *self.gradients):
             subtasks = table[column].to_pylist() if named else [None] * len(table)

@@ -33,6 +33,8 @@ class Perplexity:
     pool are held for that, 8 bytes each. Else it is the perplexity.
     """
 
+    Config = PerplexityConfig
+    asks = ("gumbel",)
     reads = ("id", *with_reasons(COLUMN))
 
     def __init__(self, config: PerplexityConfig, gumbel: GumbelConfig | None = None):

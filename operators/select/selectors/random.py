@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from operators.select.selectors.base import Budget, Choice, Pool
+from operators.select.selectors.base import RECORD, Budget, Choice, Pool
 from operators.select.selectors.picking.ranking import hashes
 from operators.settings import setting
 
@@ -34,9 +34,12 @@ class Random:
     them has nearly the same shares; there a budget of tokens cuts.
     """
 
+    Config = RandomConfig
+    asks = ()
+
     def __init__(self, config: RandomConfig):
         self.config = config
-        self.reads = ("id",) if config.stratify is None else ("id", f"record.{config.stratify}")
+        self.reads = ("id",) if config.stratify is None else ("id", f"{RECORD}{config.stratify}")
 
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
         rows = budget.rows(pool.rows)

@@ -31,6 +31,8 @@ class Rds:
     Source: RDS+, arXiv:2503.01807, section 3.
     """
 
+    Config = RdsConfig
+    asks = ("target",)
     reads = ("id", "weighted_embedding")
 
     def __init__(self, config: RdsConfig, target: Pool):

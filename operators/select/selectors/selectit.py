@@ -52,6 +52,9 @@ class SelectIt:
     Source: SelectIT, arXiv:2402.16705.
     """
 
+    Config = SelectItConfig
+    asks = ("gumbel",)
+
     def __init__(self, config: SelectItConfig, gumbel: GumbelConfig | None = None):
         self.config, self.gumbel = config, gumbel
         several = config.level == "model"

@@ -59,6 +59,9 @@ class Zip:
     longer where the budget is no multiple of `k3`; `notes` has both counts. Empty records are rows like others there.
     """
 
+    Config = ZipConfig
+    asks = ()
+
     def __init__(self, config: ZipConfig):
         self.config = config
         self._released = config.variant == "as_released"

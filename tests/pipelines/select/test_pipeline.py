@@ -18,7 +18,6 @@ from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import State
 from pipelines.ledger.tenure import claim
-from pipelines.select.features import Features
 from pipelines.select.job import SelectJob
 from pipelines.select.pipeline import Select
 from pipelines.select.report import EMBEDDED, Encoder
@@ -300,12 +299,6 @@ def test_a_page_embeds_the_beginning_of_a_long_row(folder):
     encoder = Encoder(SelectJob())
     encoder.encoder = Lengths()
     assert encoder(["short", "long " * EMBEDDED]) == [5, EMBEDDED]
-
-
-def test_tokens_are_those_of_the_tokenizer_that_is_named_for_every_selector(folder):
-    job = compose(SelectJob, None, [f"scorer.path={folder / 'model'}", f"lengths.tokenizer={folder / 'model'}"])
-    columns = ["answer_loss", "tokens"]
-    assert list(Features(job, columns).of(columns)) == ["lengths", "likelihood"]  # the first that has a column is read
 
 
 def test_a_row_that_is_too_long_for_the_scorer_is_not_free_where_tokens_are_the_budget(folder):

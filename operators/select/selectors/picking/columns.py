@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.errors import BadRequest
-from operators.select.selectors.base import Budget, BudgetConfig, Pool, Selector
+from operators.select.selectors.base import REASON, Budget, BudgetConfig, Pool, Selector
 from operators.select.selectors.picking.ranking import Scored
 
 VARIANTS = ("default", "as_released")
-REASON = ".reason"  # ends the name of the column that tells why another is null
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:

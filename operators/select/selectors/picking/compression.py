@@ -19,6 +19,8 @@ from itertools import accumulate, islice
 
 import numpy as np
 
+from operators.select.selectors.base import TEXT
+
 LEVEL = 9
 
 
@@ -35,7 +37,7 @@ class Form:
 
 FORMS = {
     # What is said: no ids, keys, quotes and escapes, so that the ratio measures the text.
-    "text": Form("text", b"", b"\n\n", b"", str.encode),
+    "text": Form(TEXT, b"", b"\n\n", b"", str.encode),
     # Python's str() of the list of records, which the official code compresses.
     "repr": Form("record", b"[", b", ", b"]", lambda record: repr(json.loads(record)).encode()),
 }

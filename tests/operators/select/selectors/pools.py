@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from operators.select.selectors.picking.columns import REASON
+from operators.select.selectors.base import REASON
 
 
 class MemoryPool:

@@ -55,3 +55,7 @@ class LessBlock(LessConfig):
         super().__post_init__()
         if not 0 < self.warmup_share <= 1:
             raise BadRequest(f"less.warmup_share is a share in (0, 1], got {self.warmup_share}. For 5% write 0.05.")
+
+    @property
+    def epochs(self) -> int:
+        return int(self.training.epochs)

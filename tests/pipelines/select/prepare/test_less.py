@@ -1,13 +1,14 @@
 """LESS from a pool to its choice: the warm-up, the gradients under each checkpoint, and what a second run makes anew."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
+from operators.examples.prompting import PromptingConfig
 from operators.learn.training.config import BatchConfig, LoraConfig, OptimizerConfig, ScheduleConfig
 from operators.models.lora import MOMENTS_FILE, Moments
 from operators.select.measure.base import ModelConfig
@@ -17,14 +18,19 @@ from operators.select.selectors.less import Less
 from operators.storage.base import InputConfig
 from operators.storage.config import StorageConfig
 from operators.storage.filesystem import Place
+from pipelines.choose.inputs import SelectorInputs
+from pipelines.choose.spec import SelectorSpec
+from pipelines.choose.view import PoolView
 from pipelines.pool.artifact import PoolArtifact, open_pool
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.execute import run_pipeline
 from pipelines.run.output import Output
-from pipelines.select.less import LessStages
-from pipelines.select.warmup import LessBlock, WarmUp
-from pipelines.stock.models import checkpoints
+from pipelines.select.job import SelectJob
+from pipelines.select.measuring import Measuring
+from pipelines.select.prepare.less.job import LessBlock, WarmUp
+from pipelines.select.prepare.less.preparation import PrepareLess
+from pipelines.stock.checkpoints import checkpoints
 from tests.pipelines.chain import silent
 from tests.tiny_model import make_tiny_model
 
@@ -44,7 +50,7 @@ def pool_of(folder, name: str, rows: list[dict]) -> PoolArtifact:
     return open_pool(run_pipeline(ReadPool(job), say=silent, tell=False).url, STORAGE, "input")
 
 
-def stages(folder, pool: PoolArtifact, target: PoolArtifact | None, **changes) -> LessStages:
+def prepare(folder, **changes) -> PrepareLess:
     training = WarmUp(
         epochs=2,
         window=64,
@@ -54,15 +60,22 @@ def stages(folder, pool: PoolArtifact, target: PoolArtifact | None, **changes) -
         lora=LoraConfig(rank=4),
     )
     block = LessBlock(dimensions=DIMENSIONS, warmup_share=0.4, training=training, **changes)
-    scorer = ModelConfig(path=str(folder / "model"))
-    return LessStages(
-        block, scorer, ExampleConfig(), 512, pool, target, str(folder / "features"), STORAGE, ClusterConfig()
-    )
+    spec = SelectorSpec("less", "less", block)
+    job = SelectJob(scorer=ModelConfig(path=str(folder / "model")), prompting=PromptingConfig(max_tokens=512))
+    return PrepareLess(job, spec, Measuring(job, [spec], str(folder / "features")))
 
 
-def run_all(of: LessStages) -> list[str]:
-    """Run each stage before the next is asked for; give the folders that they made."""
-    return [run_pipeline(stage, say=silent, tell=False).url for stage in of.needs()]
+Made = tuple[list[str], PoolView, SelectorInputs]
+
+
+def run_all(prepared: PrepareLess, pool: PoolArtifact, target: PoolArtifact | None) -> Made:
+    """Run each stage before the next is asked for; give the folders that they made, and what the selector is handed."""
+    folders, stages = [], prepared.stages(pool, target)
+    while True:
+        try:
+            folders.append(run_pipeline(next(stages), say=silent, tell=False).url)
+        except StopIteration as end:
+            return folders, *end.value
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +99,8 @@ def target(here) -> PoolArtifact:
 
 
 @pytest.fixture(scope="module")
-def done(here, pool, target) -> tuple[LessStages, list[str]]:
-    of = stages(here, pool, target)
-    return of, run_all(of)
+def done(here, pool, target) -> Made:
+    return run_all(prepare(here), pool, target)
 
 
 def files(folders: list[str]) -> dict[str, list[str]]:
@@ -96,20 +108,21 @@ def files(folders: list[str]) -> dict[str, list[str]]:
 
 
 def test_each_epoch_of_the_warm_up_leaves_a_checkpoint_with_its_moments(done):
-    of, folders = done
+    folders, _, inputs = done
     warmup = next(folder for folder in folders if folder.endswith("-warmup"))
     names = checkpoints(Place(warmup, STORAGE))
     assert len(names) == 2
     moments = [Moments.load(f"{warmup}/{name}") for name in names]
-    assert [each.learning_rate for each in moments] == pytest.approx(of.weights)
-    assert of.weights[0] == pytest.approx(3 * of.weights[1], rel=0.5) and all(each.lora.rank == 4 for each in moments)
+    assert [each.learning_rate for each in moments] == pytest.approx(inputs.plain["weights"])
+    first, second = inputs.plain["weights"]
+    assert first == pytest.approx(3 * second, rel=0.5) and all(each.lora.rank == 4 for each in moments)
     assert all(f"{name}/{MOMENTS_FILE}" in Place(warmup, STORAGE).names(name) for name in names)
 
 
 def test_gradients_stand_beside_the_rows_of_pool_and_target(done, tmp_path):
-    of, _ = done
-    for seen, rows in ((of.seen, ROWS), (of.target_seen, 6)):
-        stored = seen.stored(ExampleConfig(), tmp_path / str(rows))
+    _, view, inputs = done
+    for each, rows in ((view, ROWS), (inputs.target, 6)):
+        stored = each.stored(ExampleConfig(), tmp_path / str(rows))
         gradients = np.concatenate([stored.matrix("gradient_0"), stored.matrix("gradient_1")])
         assert gradients.shape == (2 * rows, DIMENSIONS) and gradients.dtype == np.float16
         missing = np.flatnonzero(np.isnan(gradients[:rows, 0])).tolist()
@@ -118,35 +131,34 @@ def test_gradients_stand_beside_the_rows_of_pool_and_target(done, tmp_path):
         assert np.abs(lengths - 1).max() < 2e-3
 
 
-def test_less_chooses_by_them(done, tmp_path):
-    of, _ = done
-    pool, target = (
-        seen.stored(ExampleConfig(), tmp_path / name) for name, seen in (("p", of.seen), ("t", of.target_seen))
+def test_less_chooses_by_them(done, here, tmp_path):
+    _, view, inputs = done
+    pool, target = (each.stored(ExampleConfig(), tmp_path / name) for name, each in (("p", view), ("t", inputs.target)))
+    choice = Less(prepare(here).spec.block, None, target, inputs.plain["weights"])(
+        pool, Budget(BudgetConfig(share=1.0))
     )
-    choice = Less(of.block, None, target, of.weights)(pool, Budget(BudgetConfig(share=1.0)))
     assert len(choice.positions) == ROWS - 1 and choice.excluded == {"too_long": 1}
     assert choice.notes["subtasks"] == {"a": 3, "b": 3}
     assert 3 in choice.positions[:15].tolist()  # it stands in the target too
 
 
 def test_a_second_run_makes_nothing_anew_and_another_projection_trains_nothing(done, here, pool, target):
-    _, folders = done
+    folders, *_ = done
     before = files(folders)
-    assert run_all(stages(here, pool, target)) == folders and files(folders) == before
-    other = stages(here, pool, target, projection_seed=1)
-    made = [stage.place.url for stage in other.needs()]
+    assert run_all(prepare(here), pool, target)[0] == folders and files(folders) == before
+    other = prepare(here, projection_seed=1).stages(pool, target)
+    made = [stage.place.url for stage in islice(other, len(folders))]
     assert made[:3] == folders[:3] and not set(made[3:]) & set(folders)
 
 
-def test_epochs_that_as_released_has_no_weights_for_are_refused_before_the_warm_up(here, pool):
+def test_epochs_that_as_released_has_no_weights_for_are_refused_before_anything_is_read(here):
     with pytest.raises(BadRequest, match=r"4 epochs.*has 2"):
-        next(stages(here, pool, None, variant="as_released").needs())
+        prepare(here, variant="as_released").check()
 
 
 def test_as_released_takes_a_sample_of_the_pool_for_its_target(here, pool, done, monkeypatch):
     monkeypatch.setattr(less, "PAPER_RATES", less.PAPER_RATES[:2])
-    of = stages(here, pool, None, variant="as_released")
-    folders = run_all(of)
-    assert folders[:3] == done[1][:3]
-    assert of.target_seen.pool.rows == 24 and of.target_seen.pool.key != of.seen.pool.key
-    assert of.seen.features["gradient_0"].key == done[0].seen.features["gradient_0"].key
+    folders, view, inputs = run_all(prepare(here, variant="as_released"), pool, None)
+    assert folders[:3] == done[0][:3]
+    assert inputs.target.pool.rows == 24 and inputs.target.pool.key != view.pool.key
+    assert view.features["gradient_0"].key == done[1].features["gradient_0"].key

@@ -1,0 +1,7 @@
+"""Features that selectors may read: which one has a column, and of which settings it is made.
+
+base.py       what is said of a feature, and for what it is planned
+plans.py      the features of which more decides than their settings
+table.py      the features there are: to add one, write its operator and a line here
+planner.py    the features of a job, for the columns that its selectors read
+"""

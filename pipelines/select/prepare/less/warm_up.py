@@ -1,0 +1,141 @@
+"""The warm-up of LESS: adapters of the scorer, trained on a random share of the pool, with a checkpoint after each epoch."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+from operators.errors import BadRequest
+from operators.examples.base import ExampleConfig
+from operators.learn.training.config import ModelConfig, TrainingConfig
+from operators.models.engines.context import model_facts
+from operators.select.selectors.base import BudgetConfig
+from operators.select.selectors.random import RandomConfig
+from operators.storage.base import InputConfig
+from operators.tokens.pack import PackConfig
+from pipelines.choose.inputs import SelectorInputs
+from pipelines.choose.job import ChooseJob
+from pipelines.choose.pipeline import ChooseRows
+from pipelines.choose.spec import SelectorSpec
+from pipelines.choose.view import PoolView
+from pipelines.ledger.artifacts import finished, load_table, parts_in_order
+from pipelines.pack.artifact import open_packed
+from pipelines.pack.job import PackJob
+from pipelines.pack.pipeline import PackDocuments
+from pipelines.pool.artifact import PoolArtifact
+from pipelines.run.output import Output
+from pipelines.run.pipeline import Pipeline
+from pipelines.select.job import SelectJob
+from pipelines.select.prepare.less.job import LessBlock
+from pipelines.settings import identity
+from pipelines.stock.checkpoints import checkpoints
+from pipelines.stock.models import local_model, resolve_model
+from pipelines.train.job import CheckpointConfig, ReferenceJob, TrainData
+from pipelines.train.pipeline import Train
+
+RISING_SHARE = 0.03  # of all steps, in which the learning rate rises, where the schedule does not say it
+
+
+@dataclass(frozen=True)
+class WarmUpStages:
+    """The stages of a warm-up on a pool, in `folder`. Raises BadRequest where the scorer cannot be trained.
+
+    Each pipeline of `stages` is to be run before the next is asked for; then `checkpoints` and `weights` are there.
+    """
+
+    block: LessBlock
+    job: SelectJob
+    pool: PoolArtifact
+    folder: str
+
+    def stages(self) -> Iterator[Pipeline]:
+        """Sample rows of the pool, pack them, and train on them."""
+        yield self.rows
+        yield self.packed
+        yield self.training
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Name the folders of the checkpoints, one after each epoch."""
+        return [f"{self.training.place.url}/{folder}" for folder in checkpoints(self.training.place)]
+
+    @property
+    def weights(self) -> list[float]:
+        """Read the mean learning rate of each epoch."""
+        place, records = finished(self.training.place.url, self.job.storage, "less", self.training.name)
+        rates = {}
+        for part in parts_in_order(place, records):
+            table = load_table(place, part)
+            rates |= dict(zip(table["step"].to_pylist(), table["lr"].to_pylist(), strict=True))
+        epochs = self.block.epochs
+        steps = self.training.plan.steps // epochs
+        return [sum(rates[epoch * steps + step + 1] for step in range(steps)) / steps for epoch in range(epochs)]
+
+    # A stage can be made only once those before it are there.
+
+    @cached_property
+    def rows(self) -> ChooseRows:
+        return self.sample(self.block.seed, "warmup-rows")
+
+    @cached_property
+    def packed(self) -> PackDocuments:
+        model, window = self.model[0], self.block.training.window
+        window = min(window, model_facts(local_model(model, self.job.storage)).context_tokens or window)
+        pack = PackConfig(tokenizer=model, window=window, template=self.block.template)
+        rows = InputConfig(path=self.rows.place.url, text_column=None)
+        return PackDocuments(PackJob(rows, pack, self.as_chosen, **self.at("packed")))
+
+    @cached_property
+    def training(self) -> Train:
+        training, packed = self.block.training, self.packed.place.url
+        rows = open_packed(packed, self.job.storage, "less").rows
+        epoch_steps = math.ceil(rows / training.batch.rows)
+        steps, rising = self.block.epochs * epoch_steps, training.schedule.warmup_steps
+        rising = math.ceil(RISING_SHARE * steps) if rising is None else rising
+        settings = {field.name: getattr(training, field.name) for field in fields(TrainingConfig)}
+        settings |= {"model": ModelConfig(self.model[0]), "epochs": None, "steps": steps}
+        settings |= {"schedule": replace(training.schedule, warmup_steps=rising)}
+        job = ReferenceJob(
+            **settings,
+            data=TrainData(packed),
+            checkpoint=CheckpointConfig(model_every_steps=epoch_steps, moments=True),
+            workers=training.workers,
+            **self.at("warmup"),
+        )
+        return Train(job)
+
+    def sample(self, seed: int, stage: str) -> ChooseRows:
+        """Choose as many rows of the pool at random as a warm-up has."""
+        rows = max(1, round(self.block.warmup_share * self.pool.rows))
+        settings, examples = RandomConfig(seed), self.job.examples
+        job = ChooseJob("random", identity(settings), BudgetConfig(rows=rows), examples=examples, **self.at(stage))
+        return ChooseRows(job, SelectorSpec("random", "random", settings), PoolView(self.pool, {}), SelectorInputs())
+
+    @property
+    def as_chosen(self) -> ExampleConfig:
+        """Say how rows are read that were chosen: their columns have the usual names."""
+        return ExampleConfig(turns=self.job.examples.turns)
+
+    @cached_property
+    def model(self) -> tuple[str, str | None]:
+        """Give the address of the scorer's model, and what its contents are known by."""
+        if not self.job.scorer.path:
+            raise BadRequest(
+                "less warms the scorer up and takes its gradients, and scorer.path is not given. Name a model."
+            )
+        return resolve_model(self.job.scorer.path, self.job.storage)
+
+    def at(self, stage: str) -> dict[str, Any]:
+        """Give where a stage is made. Its folder is named by all that decides the warm-up."""
+        output = Output(f"{self.folder}/less-{self._key}-{stage}")
+        return {"output": output, "storage": self.job.storage, "cluster": self.job.cluster}
+
+    @cached_property
+    def _key(self) -> str:
+        settings = {key: value for key, value in identity(self.block).items() if key.startswith(("training.", "warm"))}
+        block = [settings, self.block.seed, self.block.template]
+        deciding = json.dumps([block, identity(self.job.examples), self.pool.key, self.model[1]], sort_keys=True)
+        return blake2b(deciding.encode(), digest_size=8).hexdigest()
