@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.artifacts import finished, load, load_table, parts_in_order
 from pipelines.ledger.records import Part
 

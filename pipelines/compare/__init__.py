@@ -1,4 +1,11 @@
-"""Does a choice beat chance?"""
+"""Does a choice beat chance?
+
+job.py         what `gristmill run compare` can be told, and the selection that follows from it
+pipeline.py    what a run must know of a comparison
+trials.py      the students: which choice each learns, and its seed
+tasks.py       the task: a student answers the evaluation set
+card.py        what an artifact tells people
+"""
 
 from pipelines.run.entry import Entry
 

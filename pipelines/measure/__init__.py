@@ -1,12 +1,12 @@
-"""Rows of a pool into a feature; a stage of `select`.
+"""A feature of the rows of a pool.
 
-job.py        where a feature is measured
-feature.py    what measures it, with which settings and models
-pipeline.py   what a run must know of it
-tasks.py      parts of a pool through actors that hold the operator
-artifact.py   a feature as later stages open it
-pace.py       its line of progress
-card.py       what it tells people
+job.py         what decides where it is measured
+feature.py     a feature as it is planned: what measures it, with which settings and models
+pipeline.py    what a run must know of a measurement
+tasks.py       the tasks: actors with the operator measure parts of the pool
+artifact.py    a finished feature, as later stages open it
+card.py        what an artifact tells people
+pace.py        what shows the progress
 """
 
 from pipelines.run.entry import Entry

@@ -1,4 +1,15 @@
-"""Choose training data by several selectors, side by side."""
+"""Choose training data by several selectors, side by side.
+
+job.py          what `gristmill run select` can be told
+pipeline.py     what a run must know of a selection
+stages.py       the artifacts that the choices stand on, in the order in which they are made
+measuring.py    the columns that selectors read are measured, each feature once
+features/       which feature has a column, and of which settings it is made
+prepare/        what is made before a selector chooses
+tasks.py        the task: a page that compares the choices, and a copy of each
+report.py       what that page is made of
+card.py         what an artifact tells people
+"""
 
 from pipelines.run.entry import Entry
 

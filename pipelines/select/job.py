@@ -10,9 +10,8 @@ from operators.select.choices.base import ReportConfig
 from operators.select.selectors.base import Budget, BudgetConfig
 from operators.select.selectors.picking.ranking import GumbelConfig
 from operators.settings import setting
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.place import Place
 from pipelines.choose.job import ChooseJob
 from pipelines.choose.selectors import SELECTORS, selector_blocks
 from pipelines.choose.spec import SelectorSpec, spec_of

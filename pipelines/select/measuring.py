@@ -42,7 +42,7 @@ class Measuring:
 
     def view(self, pool: PoolArtifact, columns: tuple[str, ...]) -> PoolView:
         """Give a pool with those of some columns that a selector has read."""
-        read = self.features.of(column for column in self.features.asked.columns if column in columns)
+        read = self.features.of(column for column in self.features.request.columns if column in columns)
         return PoolView(pool, {name: open_feature(self.stage(each, pool).place) for name, each in read.items()})
 
     def stage(self, feature: Feature, pool: PoolArtifact) -> MeasureRows:

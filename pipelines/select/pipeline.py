@@ -8,7 +8,7 @@ Source: the comparison of selectors in arXiv:2410.09335, and the works that it n
 from collections.abc import Iterator
 
 from operators.select.selectors.base import Budget
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.choose.artifact import open_choice
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import StillPace

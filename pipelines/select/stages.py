@@ -6,7 +6,7 @@ pool, target -> for each selector: what is made before its choice (prepare/) -> 
 from collections.abc import Iterator
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView

@@ -53,7 +53,8 @@ class ModelConfig:
 
 
 class Measure(Protocol):
-    """One way to measure rows. Made from its settings; the constructor loads what is heavy and raises BadRequest.
+    """One way to measure rows. Made from its settings, dataclasses; the constructor loads what is heavy and raises BadRequest. A
+    setting `path` or `quality_model` names a model, `tokenizer` a tokenizer: it is given where that lies on this machine.
 
     Takes rows of a pool, any number of them: `id`, and `record` with a JSON object. Returns a table as long and in the same
     order: `id`, the features (null where there is none), and `reason` (string), why a feature of the row is null; null where

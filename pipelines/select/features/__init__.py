@@ -2,6 +2,6 @@
 
 base.py       what is said of a feature, and for what it is planned
 plans.py      the features of which more decides than their settings
-table.py      the features there are: to add one, write its operator and a line here
+table.py      the features there are: a new one has its entry here
 planner.py    the features of a job, for the columns that its selectors read
 """

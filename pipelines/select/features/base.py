@@ -11,14 +11,13 @@ from pipelines.measure.feature import Feature
 from pipelines.stock.models import resolve_model
 
 SCORER = "scorer"  # the setting with the model that measures rows
-Plan = tuple[
-    tuple[Any, ...], dict[str, Any]
-]  # the blocks that an operator is made of, and what changes with its models
+# The blocks that an operator is made of, and what changes with the models that they name.
+Plan = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Asked:
-    """For what features are planned: `job` has the settings (a SelectJob, whose settings of features stand in the table), and
-    `columns` are all that any of its selectors reads, because one pass of a model gives all of them that it can.
+class FeatureRequest:
+    """For what features are planned. `job` has the settings: a SelectJob, which takes those of features from the table. `columns`
+    are all that any of its selectors reads, because one pass of a model gives all of them that it can.
     """
 
     def __init__(self, job: Any, columns: Iterable[str]):
@@ -51,16 +50,16 @@ class FeatureEntry:
     columns: tuple[str, ...]
     made_of: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    plan: Callable[[Asked, int | None], Plan] | None = None
+    plan: Callable[[FeatureRequest, int | None], Plan] | None = None
 
-    def feature(self, name: str, asked: Asked, number: int | None) -> Feature:
+    def feature(self, name: str, request: FeatureRequest, number: int | None) -> Feature:
         """Plan the feature. Raises BadRequest where a setting is missing."""
-        blocks, contents = self.plan(asked, number) if self.plan else self._of_settings(asked)
+        blocks, contents = self.plan(request, number) if self.plan else self._of_settings(request)
         return Feature(name, self.operator, blocks, contents)
 
-    def _of_settings(self, asked: Asked) -> Plan:
-        blocks = {name: getattr(asked.job, name) for name in self.made_of}
+    def _of_settings(self, request: FeatureRequest) -> Plan:
+        blocks = {name: getattr(request.job, name) for name in self.made_of}
         if SCORER not in blocks:
             return tuple(blocks.values()), {}
-        blocks[SCORER], contents = asked.scorer()
+        blocks[SCORER], contents = request.scorer()
         return tuple(blocks.values()), {"model": contents}

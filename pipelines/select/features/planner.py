@@ -9,7 +9,7 @@ from operators.select.measure.base import EMBEDDING
 from operators.select.measure.lengths import COUNTS
 from pipelines.choose.view import is_measured, numbered
 from pipelines.measure.feature import Feature
-from pipelines.select.features.base import Asked
+from pipelines.select.features.base import FeatureRequest
 from pipelines.select.features.table import EMBEDDERS, FEATURES
 
 
@@ -20,7 +20,7 @@ class Features:
     """
 
     def __init__(self, job: Any, columns: Iterable[str]):
-        self.asked = Asked(job, columns)
+        self.request = FeatureRequest(job, columns)
         self.planned = cache(self._planned)
 
     def of(self, columns: Iterable[str]) -> dict[str, Feature]:
@@ -37,11 +37,11 @@ class Features:
         return self.planned(self._feature_with(name), number)
 
     def _planned(self, name: str, number: int | None) -> Feature:
-        return FEATURES[name].feature(name, self.asked, number)
+        return FEATURES[name].feature(name, self.request, number)
 
     def _feature_with(self, column: str) -> str:
         if column == EMBEDDING:
-            return EMBEDDERS[self.asked.job.embedding]
+            return EMBEDDERS[self.request.job.embedding]
         for name, entry in FEATURES.items():
             if column in entry.columns:
                 return name

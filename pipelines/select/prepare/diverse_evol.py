@@ -17,7 +17,7 @@ from operators.select.selectors.base import Budget, BudgetConfig
 from operators.select.selectors.diverse_evol import DiverseEvolConfig
 from operators.select.selectors.k_center import KCenterConfig
 from operators.select.selectors.random import RandomConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.choose.artifact import open_choice
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.pipeline import ChooseRows

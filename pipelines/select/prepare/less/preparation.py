@@ -2,7 +2,7 @@
 
 from operators.examples.base import ExampleConfig
 from operators.select.selectors.less import Less
-from operators.storage.base import InputConfig
+from operators.storage.config import InputConfig
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView

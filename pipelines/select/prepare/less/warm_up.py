@@ -14,7 +14,7 @@ from operators.learn.training.config import ModelConfig, TrainingConfig
 from operators.models.engines.context import model_facts
 from operators.select.selectors.base import BudgetConfig
 from operators.select.selectors.random import RandomConfig
-from operators.storage.base import InputConfig
+from operators.storage.config import InputConfig
 from operators.tokens.pack import PackConfig
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.job import ChooseJob

@@ -7,6 +7,7 @@ import pytest
 from operators.errors import BadRequest
 from pipelines.config import compose
 from pipelines.measure.feature import MEASURES
+from pipelines.select.features.base import FeatureEntry, FeatureRequest
 from pipelines.select.features.planner import Features
 from pipelines.select.features.table import FEATURES
 from pipelines.select.job import SelectJob
@@ -79,6 +80,13 @@ def test_a_number_names_a_rater(model):
 def test_what_nothing_measures_is_told(model):
     with pytest.raises(BadRequest, match="nothing measures 'warmth'"):
         Features(job_of(model), []).of(["warmth"])
+
+
+def test_a_feature_whose_settings_say_all_needs_no_more_than_its_entry(model):
+    job = job_of(model, "prompting.template=plain")
+    entry = FeatureEntry("rating:Rating", ("warmth",), made_of=("prompting", "scorer", "examples"))
+    feature = entry.feature("warmth", FeatureRequest(job, ["warmth"]), None)
+    assert feature.blocks == (job.prompting, job.scorer, job.examples) and list(feature.contents) == ["model"]
 
 
 def test_settings_of_features_are_settings_of_the_job():

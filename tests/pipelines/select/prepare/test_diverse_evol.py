@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.choose.artifact import open_choice
 from tests.pipelines.chain import run
 from tests.pipelines.instruction_rows import make_pool

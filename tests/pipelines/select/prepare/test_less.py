@@ -15,9 +15,8 @@ from operators.select.measure.base import ModelConfig
 from operators.select.selectors import less
 from operators.select.selectors.base import Budget, BudgetConfig
 from operators.select.selectors.less import Less
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.place import Place
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
