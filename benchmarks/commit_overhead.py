@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.rephrase_endpoint import write_documents
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
+from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.ledger.lease import Keeper, myself
 from pipelines.ledger.ledger import Ledger

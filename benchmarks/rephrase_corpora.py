@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import read_documents
 from operators.table import ORIGINAL

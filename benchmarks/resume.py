@@ -19,7 +19,7 @@ from pathlib import Path
 
 from operators.storage.base import END, InputFile, Split
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import read_records

@@ -112,7 +112,7 @@ def verify(output: Output, endpoint_url: Endpoint = None, repair: Repair = False
 
 def _place(output: str, endpoint_url: str | None):
     from operators.storage.config import StorageConfig
-    from operators.storage.filesystem import Place
+    from operators.storage.place import Place
 
     return Place(output, StorageConfig(endpoint_url=endpoint_url))
 

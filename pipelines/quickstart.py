@@ -12,7 +12,7 @@ from pathlib import Path
 from operators.errors import BadRequest
 from operators.models.demo_model import docstrings, make_demo_model
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import guarded

@@ -2,7 +2,7 @@
 
 from operators.storage.base import parse_key
 from operators.storage.compression import packing
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import RECORDS
 from pipelines.ledger.lease import at_work
 from pipelines.ledger.reading import Records, latest_epoch, require_records

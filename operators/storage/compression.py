@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import zstandard
 
-from operators.storage.filesystem import Watched
+from operators.storage.watched import Watched
 
 READ = 2**20  # bytes read from the storage at once
 STEP = 2**10  # packed bytes unpacked at once: a broken step is lost but for gzip, so it is small

@@ -1,12 +1,12 @@
-"""Which storage, beside what an address says."""
+"""What can be said of storages and inputs."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from operators.settings import setting
+from operators.storage.registry import FORMATS
 
-if TYPE_CHECKING:
-    pass
+NAMES = list(FORMATS)
 
 
 @dataclass
@@ -15,3 +15,14 @@ class StorageConfig:
         None, "address of the S3 service; null: AWS_ENDPOINT_URL, else Amazon's own", identity=False
     )
     anonymous: bool = setting(False, "read S3 without credentials, as public buckets allow", identity=False)
+
+
+@dataclass
+class InputConfig:
+    path: Any = setting(None, "file, folder, glob, or a list of them: local, s3://... or hf://datasets/...")
+    format: str | None = setting(None, f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; null: guessed from each file's name")
+    text_column: str | None = setting("text", "column that holds the text; null: the text is the whole record, as JSON")
+    id_column: str | None = setting(None, "column that holds the id; null: `id` where there is one, else an id is made")
+    limit: int | None = setting(None, "documents to read at most; null: all")
+    on_error: str = setting("reject", "a corrupt file: reject (by name, the others go on) or fail (stop)")
+    split_mb: int = setting(128, "MiB of a file that one task reads, where the format can be split")

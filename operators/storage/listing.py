@@ -10,11 +10,11 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig, InputFile, Split
-from operators.storage.compression import bare_name, packing
-from operators.storage.config import StorageConfig
+from operators.storage.base import InputFile, Split
+from operators.storage.compression import ENDINGS, bare_name, packing
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import local_path, open_filesystem, storage_errors
-from operators.storage.formats import FORMATS, guess, known_endings, require_format
+from operators.storage.registry import FORMATS, guess, known_endings, reader_of, require_format
 
 ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents are in data/*.parquet
 VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
@@ -38,7 +38,7 @@ def list_input(config: InputConfig, storage: StorageConfig) -> list[InputFile]:
     names = _unique({url: _printable(name) for url, (name, _) in found.items()})
     _require_unique(names)
     files = [
-        InputFile(names[url], url, state.bytes, config.format or guess(url), state.version)
+        InputFile(names[url], url, state.bytes, config.format or guess(bare_name(url)), state.version)
         for url, (_, state) in found.items()
     ]
     return sorted(files, key=lambda file: file.name)
@@ -49,7 +49,7 @@ def split_input(files: list[InputFile], config: InputConfig) -> list[Split]:
     splits = []
     for file in files:
         end = max(file.bytes, 1)
-        whole = packing(file.name) or not FORMATS[file.format].divisible
+        whole = packing(file.name) or not reader_of(file.format).divisible
         step = end if whole else config.split_mb * 2**20
         splits += [Split(file, begin, min(begin + step, end)) for begin in range(0, end, step)]
     return splits
@@ -154,14 +154,14 @@ def _readable(path: str, names: list[str], format: str | None) -> list[str]:
     if not names:
         raise BadRequest(f"no file is in {path} (names that begin with . or _ do not count).")
     if format is None:
-        readable = [name for name in names if guess(name)]
+        readable = [name for name in names if guess(bare_name(name))]
     else:
-        readable = [name for name in names if bare_name(name).endswith(FORMATS[format].endings)] or names
+        readable = [name for name in names if bare_name(name).endswith(reader_of(format).endings)] or names
     if not readable:
         there = Counter(os.path.splitext(name)[1] or "no ending" for name in names).most_common(8)
         raise BadRequest(
             f"no name in {path} tells a format: the endings are {', '.join(f'{ending} ({n})' for ending, n in there)}; "
-            f"known are {known_endings()}. Set input.format to one of: {', '.join(FORMATS)}."
+            f"known are {known_endings()}, each also with {' '.join(ENDINGS)}. Set input.format to one of: {', '.join(FORMATS)}."
         )
     return readable
 

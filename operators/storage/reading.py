@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.storage.base import END, PIECE_BYTES, UNREADABLE, CorruptFile, InputConfig, InputFile, Piece, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import END, PIECE_BYTES, UNREADABLE, CorruptFile, InputFile, Piece, Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_reading
-from operators.storage.formats import FORMATS
 from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat
+from operators.storage.registry import FORMATS, reader_of
 from operators.table import DOCUMENTS
 
 STAGE = "read"
@@ -30,7 +30,7 @@ def check_input(files: list[InputFile], config: InputConfig, storage: StorageCon
     for file in files[:SAMPLED_FILES]:
         try:
             with open_reading(file.url, storage) as handle:
-                if FORMATS[file.format](Split(file, 0, max(file.bytes, 1)), config).check(handle):
+                if reader_of(file.format)(Split(file, 0, max(file.bytes, 1)), config).check(handle):
                     return
         except THE_FILES_FAULT:
             continue
@@ -64,7 +64,7 @@ def read_documents(
     broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass through.
     """
     finished = _merged(done)
-    reader = FORMATS[split.file.format](split, config)
+    reader = reader_of(split.file.format)(split, config)
     with closing(_records(reader, split, storage)) as records:
         for begin, end, gathered in _gathered(records, piece_bytes):
             if not _inside(begin, end, finished):

@@ -13,15 +13,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fsspec.asyn import sync, sync_wrapper
 from s3fs.core import S3_RETRYABLE_ERRORS, ClientError, S3File, S3FileSystem, botocore
 
 from operators.errors import StorageFailure, StorageRefusal
-
-if TYPE_CHECKING:
-    from operators.storage.config import StorageConfig
+from operators.storage.config import StorageConfig
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -76,7 +74,7 @@ class Unsound(ConnectionError):
     """An answer that contradicts itself or another one; the next may be sound."""
 
 
-def connect(storage: "StorageConfig") -> "PatientS3":
+def connect(storage: StorageConfig) -> "PatientS3":
     """Give the S3 service of the settings; one for a process."""
     return PatientS3(
         anon=storage.anonymous,

@@ -1,15 +1,15 @@
 """What a file is, told from its first bytes."""
 
+from operators.storage.registry import readers
+
+# Beside those of the formats, which say it themselves (Format.magic).
 MAGIC = {
-    b"PAR1": "parquet",
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstandard",
     b"BZh": "bzip2",
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
     b"%PDF": "PDF",
-    b"WARC/": "WARC",
-    b"filedesc://": "ARC",
     b"\xff\xfe": "UTF-16 text (UTF-8 is needed)",
     b"\xfe\xff": "UTF-16 text (UTF-8 is needed)",
 }
@@ -17,4 +17,5 @@ MAGIC = {
 
 def foreign(head: bytes) -> str | None:
     """Name the kind of file that begins like this where it is none that holds UTF-8 lines, else null."""
-    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
+    kinds = MAGIC | {magic: kind for _, reader in readers() for magic, kind in reader.magic.items()}
+    return next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)

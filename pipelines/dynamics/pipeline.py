@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.text.tokenizer import load_tokenizer
 from pipelines.counts import Counts
 from pipelines.dynamics.card import PAGE, DynamicsCard

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 
 Ballot = tuple[int, str]  # a number, and who drew it
 NONE: Ballot = (0, "")

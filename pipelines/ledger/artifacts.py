@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from operators.errors import BadRequest, StorageFailure
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.reading import Records, read_records
 from pipelines.ledger.records import Part
 from pipelines.ledger.spans import Spans

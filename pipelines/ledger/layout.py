@@ -2,7 +2,7 @@
 
 import re
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 
 RECORDS = "_gristmill"
 EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", "heads", "commits", "catalogue"))

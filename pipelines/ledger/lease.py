@@ -20,7 +20,8 @@ from pathlib import Path
 import psutil
 
 from operators.errors import BadRequest, StorageFailure
-from operators.storage.filesystem import Place, storage_errors
+from operators.storage.filesystem import storage_errors
+from operators.storage.place import Place
 from pipelines.ledger.layout import beats_file
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import Records

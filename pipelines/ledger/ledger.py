@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.exits import RunFailed
 from pipelines.ledger.layout import (
     commits_folder,

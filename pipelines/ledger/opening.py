@@ -10,7 +10,7 @@ from hashlib import blake2b
 from itertools import islice
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import READS_AT_ONCE, Place
+from operators.storage.place import READS_AT_ONCE, Place
 from pipelines.ledger.layout import CARD, TABLE, files_of_parts
 from pipelines.ledger.lease import myself, release
 from pipelines.ledger.ledger import next_ledger

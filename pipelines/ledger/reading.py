@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import zstandard
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import commits_folder, epoch_file, epoch_files, epoch_of, head_file
 from pipelines.ledger.records import Commit, Epoch, Owner, State
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.agreement import agree
 from pipelines.ledger.layout import (
     CATALOGUE,

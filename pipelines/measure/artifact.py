@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.artifacts import contents_key, finished, load_table, shard_key
 from pipelines.ledger.records import Part
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.artifacts import contents_key, finished, load_table, parts_in_order
 from pipelines.ledger.records import Part
 from pipelines.run.card import words_of

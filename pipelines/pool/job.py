@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 from cluster.session import ClusterConfig
 from operators.examples.base import ExampleConfig
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
+from operators.storage.config import InputConfig, StorageConfig
 from pipelines.flow.faults.config import FaultConfig
 from pipelines.run.output import Output
 

@@ -7,8 +7,8 @@ The unit of work is a group of splits; a last one proves that no id stands in tw
 from operators.errors import BadRequest
 from operators.examples.keep import KeepExamples
 from operators.storage.base import Split
-from operators.storage.filesystem import Place
 from operators.storage.listing import split_input
+from operators.storage.place import Place
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.input.examples import require_examples

@@ -9,8 +9,7 @@ from operators.rewrite.faithful import FaithfulConfig
 from operators.rewrite.mix import MixConfig
 from operators.rewrite.rephrase import RephraseConfig
 from operators.settings import setting
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
+from operators.storage.config import InputConfig, StorageConfig
 from operators.text.chunk import ChunkConfig
 from pipelines.flow.faults.config import CommitConfig, FaultConfig
 from pipelines.flow.orders.order import REQUESTS

@@ -11,7 +11,7 @@ from operators.rewrite.faithful import check_encoder
 from operators.rewrite.mix import Mix
 from operators.rewrite.prompts import load_prompt
 from operators.storage.base import InputFile
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
 from pipelines.flow.input.files import input_files
 from pipelines.rephrase.job import RephraseJob

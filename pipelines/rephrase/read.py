@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from operators.rewrite.fan_out import FanOut
-from operators.storage.base import InputConfig, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.table import rewrites
 from operators.text.chunk import Chunk, ChunkConfig
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer

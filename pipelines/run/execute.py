@@ -10,7 +10,7 @@ from itertools import chain
 
 from cluster.session import session
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.exits import Interrupted, RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board

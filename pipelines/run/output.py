@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operators.errors import BadRequest
 from operators.settings import setting
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 
 
 @dataclass

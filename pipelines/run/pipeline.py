@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from cluster.session import ClusterConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import Pace
 from pipelines.flow.board.reporter import Reporter

@@ -7,7 +7,7 @@ import pyarrow as pa
 from operators.errors import BadRequest
 from operators.learn.losses.config import LossConfig
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.artifacts import contents_key, finished, load_table, shard_key
 from pipelines.ledger.records import Part
 from pipelines.ledger.spans import as_span

@@ -1,7 +1,7 @@
 """The checkpoints of a training artifact."""
 
 from operators.errors import BadRequest
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import CHECKPOINTS, MODEL_FILE
 from pipelines.ledger.reading import read_records
 

@@ -10,7 +10,8 @@ from typing import Any
 from operators.errors import BadRequest
 from operators.models.engines.context import model_facts
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place, local_path
+from operators.storage.filesystem import local_path
+from operators.storage.place import Place
 from operators.text.tokenizer import FILE, OTHER_FILES
 from pipelines.stock.checkpoints import last_checkpoint
 

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from operators.storage.filesystem import Place, local_path
+from operators.storage.filesystem import local_path
+from operators.storage.place import Place
 
 NO_CURVES = ("id", "step")
 COUNTS = ("step", "tokens_seen", "tokens_trained")

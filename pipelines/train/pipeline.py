@@ -12,7 +12,7 @@ from dataclasses import asdict
 from operators.errors import BadRequest
 from operators.learn.losses.config import LossConfig
 from operators.storage.base import END
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger

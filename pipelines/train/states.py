@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import RECORDS, epoch_of
 from pipelines.ledger.ledger import Ledger
 from pipelines.stock.checkpoints import step_of

@@ -12,8 +12,7 @@ from operators.examples.base import ExampleConfig
 from operators.learn.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
 from operators.models.engines.context import model_facts
 from operators.settings import setting
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
+from operators.storage.config import InputConfig, StorageConfig
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.pack import PackConfig
 from pipelines.pack.artifact import open_packed

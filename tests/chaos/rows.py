@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 
 Row = tuple[str, str | None, str | None]  # folder, reason of the rejection, text
 

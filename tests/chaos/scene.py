@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from tests.chaos.processes import Run, title
 from tests.chaos.rows import Row, read_rows
 from tests.fakes.openai_server import RunningServer, running_server

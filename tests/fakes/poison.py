@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from operators.models.engines.base import Completion, Request
 from operators.rewrite.fan_out import FanOut
-from operators.storage.formats import FORMATS
 from operators.storage.formats.base import Record, Row
 from operators.storage.formats.jsonl import Jsonl
+from operators.storage.registry import FORMATS
 from operators.table import living
 from pipelines.rephrase.read import ReadOrders
 
@@ -50,7 +50,7 @@ class PoisonedJsonl(Jsonl):
         return super().row(payload)
 
 
-FORMATS["poisoned"] = PoisonedJsonl
+FORMATS["poisoned"] = "tests.fakes.poison:PoisonedJsonl"
 
 
 class PoisonedReadOrders(ReadOrders):

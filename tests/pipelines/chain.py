@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.ledger.reading import read_records
 from pipelines.pack.job import PackJob

@@ -4,7 +4,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.lease import myself
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.spans import Spans

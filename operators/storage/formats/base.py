@@ -1,11 +1,12 @@
 """The contract of a format: how the records of one kind of file are found and turned into rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig, InputFile, Split
+from operators.storage.base import InputFile, Split
+from operators.storage.config import InputConfig
 
 
 class Row(NamedTuple):
@@ -49,7 +50,8 @@ class Format(Protocol):
     metadata: the line as it stands in the file where it is JSON, else all columns; {"text": ...} and what is known beside it
     where the file is text or web pages.
 
-    `endings` are those of its files' names, in lower case and without that of a packing; `divisible` tells whether a
+    `endings` are those of its files' names, in lower case and without that of a packing; `magic` how its files begin where
+    that tells them from others, with what they are called then; `divisible` tells whether a
     range of a file that is not packed can be read alone. `records` streams: its memory is bounded by one record. It
     raises nothing for what is in the file: damage is a record. Errors of the storage pass through. `row` does the
     costly part (decoding, extracting) and never raises for what is in the record. `check` looks at the file's
@@ -58,6 +60,7 @@ class Format(Protocol):
     """
 
     endings: tuple[str, ...]
+    magic: Mapping[bytes, str]
     divisible: bool
 
     def __init__(self, split: Split, config: InputConfig): ...

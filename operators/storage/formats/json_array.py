@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from operators.storage.compression import Gap, blocks
 from operators.storage.formats.base import Damage, Record
-from operators.storage.formats.lines import BOM
+from operators.storage.formats.line_records import BOM
 
 
 def is_array(handle: BinaryIO, name: str) -> bool:

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
-from operators.storage.base import InputConfig, Split
+from operators.storage.base import Split
 from operators.storage.compression import bare_name
+from operators.storage.config import InputConfig
 from operators.storage.formats.base import Record, Row, WrongFormat, require_columns
 from operators.storage.formats.json_array import array_records, is_array
-from operators.storage.formats.lines import line_records, not_utf8, text_row
+from operators.storage.formats.line_records import line_records, not_utf8, text_row
 from operators.storage.sniff import foreign
 
 SAMPLE = 100  # records
@@ -50,6 +51,7 @@ def identity(value: Any) -> str | None:
 
 class Jsonl:
     endings = (".jsonl", ".ndjson", ".json")
+    magic: ClassVar = {}
     divisible = True
 
     def __init__(self, split: Split, config: InputConfig):

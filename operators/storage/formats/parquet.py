@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig, Split
-from operators.storage.filesystem import Watched
+from operators.storage.base import Split
+from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat, require_columns
 from operators.storage.formats.jsonl import compact, identity
-from operators.storage.formats.lines import text_row
+from operators.storage.formats.line_records import text_row
 from operators.storage.sniff import foreign
+from operators.storage.watched import Watched
 
 BATCH = 8 * 2**20  # bytes of a batch, about
 BUFFER = 2**20  # bytes of a column fetched at once
@@ -29,6 +30,7 @@ UNKNOWN_TO_PYTHON = (
 
 class Parquet:
     endings = (".parquet", ".pq")
+    magic: ClassVar = {b"PAR1": "parquet"}
     divisible = True
 
     def __init__(self, split: Split, config: InputConfig):

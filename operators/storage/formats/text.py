@@ -1,18 +1,20 @@
-"""Plain text: one document per file (`text`), or one per line (`lines`)."""
+"""Plain text: one document per file."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
-from operators.storage.base import MAX_RECORD, InputConfig, Split
+from operators.storage.base import MAX_RECORD, Split
 from operators.storage.compression import Gap, blocks
+from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record
-from operators.storage.formats.lines import BOM, line_records, not_utf8, text_row
+from operators.storage.formats.line_records import BOM, not_utf8, text_row
 from operators.storage.sniff import foreign
 
 
-class Text:
+class PlainText:
     endings = (".txt",)
+    magic: ClassVar = {}
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig):
@@ -48,18 +50,3 @@ class Text:
         if kind := foreign(head):
             raise WrongFormat(f"begins like {kind}, not like UTF-8 text")
         return True
-
-
-class Lines(Text):
-    divisible = True
-
-    def __init__(self, split: Split, config: InputConfig):
-        super().__init__(split, config)
-        self.split = split
-
-    def records(self, handle: BinaryIO) -> Iterator[Record]:
-        return line_records(handle, self.split)
-
-    def row(self, payload: tuple[int, bytes]) -> Row:
-        position, line = payload
-        return super().row((position, line.removesuffix(b"\r")))

@@ -1,13 +1,14 @@
 """WARC, WET and ARC files: every captured document is a row, its main text or the reason why it has none."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
-from operators.storage.base import InputConfig, Split
+from operators.storage.base import Split
 from operators.storage.compression import Gap, bare_name, blocks
+from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record, compact
-from operators.storage.formats.lines import text_row
+from operators.storage.formats.line_records import text_row
 from operators.storage.formats.response import BadResponse, parse_response
 from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, Head, frames
 from operators.storage.sniff import foreign
@@ -22,6 +23,7 @@ HEAD = 2**12  # bytes
 
 class Warc:
     endings = (".warc", ".arc", ".wet")
+    magic: ClassVar = {b"WARC/": "WARC", b"filedesc://": "ARC"}
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig):

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from operators.errors import BadRequest
 from operators.examples.base import STAGE
-from operators.storage.base import InputConfig, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.reading import read_documents
 from operators.table import living
 

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig, InputFile, Split
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place, local_path
+from operators.storage.base import InputFile, Split
+from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.filesystem import local_path
 from operators.storage.listing import list_input
+from operators.storage.place import Place
 from operators.storage.reading import check_input
 from pipelines.ledger.layout import CARD, DIGESTED, FOLDERS, TABLE, files_of_parts
 from pipelines.ledger.reading import data_parts

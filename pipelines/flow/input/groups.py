@@ -8,8 +8,8 @@ from hashlib import blake2b
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.storage.base import InputConfig, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.table import with_columns
 from pipelines.counts import Counts
 from pipelines.flow.faults.isolation import Isolation

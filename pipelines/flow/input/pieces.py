@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from operators.storage.base import END, UNREADABLE, CorruptFile, InputConfig, InputFile, Piece, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import END, UNREADABLE, CorruptFile, InputFile, Piece, Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.formats.base import Row
 from operators.storage.reading import STAGE, read_documents
 from operators.table import DOCUMENTS

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import TABLE
 from pipelines.ledger.lease import Keeper, myself, require_free
 from pipelines.ledger.ledger import next_ledger

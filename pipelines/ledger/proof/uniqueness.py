@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 
 IDS_AT_ONCE = 2**25  # of which the hashes are held in memory: 8 bytes each
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from operators.storage.filesystem import READS_AT_ONCE, Place
+from operators.storage.place import READS_AT_ONCE, Place
 from pipelines.exits import RunFailed
 from pipelines.ledger.layout import FOLDERS, TABLE, files_of_parts, is_part
 from pipelines.ledger.lease import at_work, require_free

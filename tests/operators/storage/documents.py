@@ -3,8 +3,8 @@
 from itertools import pairwise
 from pathlib import Path
 
-from operators.storage.base import END, InputConfig, InputFile, Piece, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import END, InputFile, Piece, Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import read_documents
 

@@ -10,7 +10,8 @@ import pytest
 
 from operators.errors import BadRequest, StorageRefusal
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place, open_filesystem
+from operators.storage.filesystem import open_filesystem
+from operators.storage.place import Place
 
 
 @pytest.fixture(params=["local", "s3"])

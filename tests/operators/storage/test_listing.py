@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig, InputFile
-from operators.storage.config import StorageConfig
+from operators.storage.base import InputFile
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.listing import list_input, split_input
 from tests.operators.storage.documents import LOCAL

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.storage.base import END, CorruptFile, InputConfig
+from operators.storage.base import END, CorruptFile
+from operators.storage.config import InputConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.formats import jsonl
 from operators.storage.listing import list_input, split_input

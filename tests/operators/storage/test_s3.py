@@ -7,10 +7,10 @@ import pytest
 
 from operators.errors import BadRequest, StorageFailure, StorageRefusal
 from operators.storage import s3 as patient
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place, open_filesystem, open_reading
+from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.filesystem import open_filesystem, open_reading
 from operators.storage.listing import list_input, split_input
+from operators.storage.place import Place
 from operators.storage.reading import read_documents
 from tests.fakes import faulty_s3 as fakes
 from tests.fakes.faulty_s3 import FaultyS3, answer, faulty_s3

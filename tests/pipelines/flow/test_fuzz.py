@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from operators.models.engines.base import Completion, Request
 from operators.rewrite.fan_out import FanOut
 from operators.rewrite.rephrase import Rephrase
-from operators.storage.base import InputConfig, InputFile, Split
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
-from operators.storage.formats import FORMATS
+from operators.storage.base import InputFile, Split
+from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.place import Place
 from operators.storage.reading import read_documents
+from operators.storage.registry import reader_of
 from operators.table import ORIGINAL
 from operators.text.chunk import ChunkConfig
 from pipelines.config import compose
@@ -105,7 +105,7 @@ def files(draw) -> tuple[str, str, bytes, list[int]]:
     """Draw a format, a name, contents, and where the file is cut into splits."""
     format = draw(st.sampled_from(sorted(CONTENTS)))
     contents = draw(damage(draw(CONTENTS[format])))
-    if not FORMATS[format].divisible:
+    if not reader_of(format).divisible:
         return format, "a", contents, []
     if draw(st.booleans()) and format != "parquet":
         return format, "a.gz", draw(damage(gzip.compress(contents))), []

@@ -1,7 +1,7 @@
 """A small finished artifact, made by the writer and the ledger without Ray: four documents in two splits, in two styles."""
 
 from operators.storage.base import END
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.writer import write_orders

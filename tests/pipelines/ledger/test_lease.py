@@ -7,7 +7,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger import lease
 from pipelines.ledger.layout import beats_file
 from pipelines.ledger.lease import Keeper, at_work, myself, require_free

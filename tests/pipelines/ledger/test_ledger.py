@@ -4,7 +4,7 @@ import pytest
 
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.layout import CATALOGUE, COMMITS
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Ledger, Lost, next_ledger

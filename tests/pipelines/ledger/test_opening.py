@@ -2,7 +2,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.ledger.lease import myself
 from pipelines.ledger.opening import Otherwise, chosen, find
 from pipelines.ledger.proof.verify import verify

@@ -5,7 +5,7 @@ import pytest
 from operators.errors import BadRequest
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.redo import shared_out, wanted
 from pipelines.flow.orders.writer import write_orders

@@ -10,7 +10,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.rows import rows_of
 from pipelines.config import compose

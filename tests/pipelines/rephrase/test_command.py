@@ -9,7 +9,8 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from operators.storage.filesystem import Place, open_filesystem
+from operators.storage.filesystem import open_filesystem
+from operators.storage.place import Place
 from tests.fakes.openai_server import running_server
 from tests.tiny_model import make_tiny_model
 

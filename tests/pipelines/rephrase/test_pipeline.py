@@ -7,7 +7,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import RunFailed

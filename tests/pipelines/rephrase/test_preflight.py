@@ -1,10 +1,9 @@
 import pytest
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig
-from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.listing import list_input
+from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.flow.input.files import _committed
 from pipelines.rephrase.job import RephraseJob

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.ledger.proof.verify import run_verify, verify

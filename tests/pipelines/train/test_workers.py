@@ -8,7 +8,7 @@ from operators.errors import BadRequest
 from operators.learn.losses.config import LossConfig
 from operators.learn.training.config import LoraConfig
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.tokens.rows import Packing
 from pipelines.ledger.lease import myself, release
 from pipelines.ledger.ledger import Lost, next_ledger

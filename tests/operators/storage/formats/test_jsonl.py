@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
-from operators.storage.base import CorruptFile, InputConfig
-from operators.storage.formats import lines
+from operators.storage.base import CorruptFile
+from operators.storage.config import InputConfig
+from operators.storage.formats import line_records
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input, made_id
 from tests.operators.storage.documents import LOCAL, cut, read, reasons, rows
@@ -103,7 +104,7 @@ def test_a_torn_gzip_keeps_what_came_before_and_is_rejected_by_name(tmp_path):
 
 
 def test_a_line_that_is_too_long_to_hold_is_rejected_without_being_held(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_RECORD", 1000)
+    monkeypatch.setattr(line_records, "MAX_RECORD", 1000)
     path = write(tmp_path, '{"text": "a"}\n' + "x" * 3_000_000 + '\n{"text": "b"}\n')
     assert reasons(path) == [None, "too_large", None]
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
-from operators.storage.base import CorruptFile, InputConfig
+from operators.storage.base import CorruptFile
+from operators.storage.config import InputConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.formats.parquet import Parquet
 from operators.storage.listing import list_input, split_input

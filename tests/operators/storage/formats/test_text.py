@@ -4,7 +4,7 @@ import gzip
 import pytest
 
 from operators.errors import BadRequest
-from operators.storage.base import InputConfig
+from operators.storage.config import InputConfig
 from operators.storage.formats import text
 from operators.storage.listing import list_input
 from operators.storage.reading import check_input

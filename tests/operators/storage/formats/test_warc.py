@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from operators.errors import BadRequest
 from operators.storage import frames
-from operators.storage.base import CorruptFile, InputConfig
+from operators.storage.base import CorruptFile
+from operators.storage.config import InputConfig
 from operators.storage.formats import warc
 from operators.storage.frames import Head
 from operators.storage.listing import list_input, split_input

@@ -13,8 +13,8 @@ from operators.models.engines.base import EngineFailure
 from operators.models.engines.transformers.engine import TransformersConfig
 from operators.rewrite.fan_out import FanOut
 from operators.rewrite.rephrase import Rephrase, RephraseConfig
-from operators.storage.base import END, InputConfig, InputFile, Split
-from operators.storage.config import StorageConfig
+from operators.storage.base import END, InputFile, Split
+from operators.storage.config import InputConfig, StorageConfig
 from operators.table import COMPLETIONS, REQUESTS
 from operators.text.chunk import ChunkConfig
 from pipelines.exits import StageFailure

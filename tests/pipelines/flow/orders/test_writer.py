@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.flow.orders.order import Order, order_key
 from pipelines.flow.orders.tally import count_rows

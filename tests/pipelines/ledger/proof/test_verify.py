@@ -6,7 +6,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.exits import RunFailed
 from pipelines.ledger.layout import EPOCHS
 from pipelines.ledger.ledger import Ledger
