@@ -31,7 +31,8 @@ import pyarrow as pa
 import torch
 
 from benchmarks.noisy_text import prepare, read, write
-from operators.learn.losses import LossConfig, build_loss
+from operators.learn.losses import build_loss
+from operators.learn.losses.config import LossConfig
 from operators.learn.losses.selective import choose
 from operators.learn.score import ScoreConfig, Scorer
 from operators.learn.training.config import BatchConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainingConfig

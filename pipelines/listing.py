@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from operators.learn.losses import LOSSES
 from operators.rewrite.prompts import load_prompt, prompt_names
 from pipelines.choose.selectors import SELECTORS
 from pipelines.registry import PIPELINES
@@ -16,12 +17,6 @@ ENGINES = {
 }
 
 
-LOSSES = {
-    "cross_entropy": "all tokens count alike",
-    "selective": "those tokens count that a reference finds worth learning (Rho-1); see loss.* of `pretrain`",
-}
-
-
 def listing() -> str:
     """List what there is, one line each."""
     prompts = {name: load_prompt(name).summary for name in prompt_names()}
@@ -31,7 +26,7 @@ def listing() -> str:
         "pipelines": pipelines,
         "engines": ENGINES,
         "prompts (styles)": prompts,
-        "losses": LOSSES,
+        "losses": {name: entry.summary for name, entry in LOSSES.items()},
         "selectors": selectors,
     }
     return "\n\n".join(f"{title}\n{_columns(entries)}" for title, entries in groups.items())

@@ -1,14 +1,42 @@
-"""Losses of language model training: which tokens count, and the cross-entropy of those that do."""
+"""Losses of language model training: which tokens count, and the cross-entropy of those that do.
 
-from operators.learn.losses.config import LossConfig
+A loss is one file here and one line of LOSSES; base.py states what it must keep.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from operators.learn.losses.base import Loss
+    from operators.learn.losses.config import LossConfig
 
 
-def build_loss(config: LossConfig, references: int = 1):
-    """Build the loss that was asked for (see losses/base.py); `references` counts the reference losses in the scores."""
-    if config.name == "cross_entropy":
-        from operators.learn.losses.cross_entropy import CrossEntropy
+@dataclass(frozen=True)
+class LossEntry:
+    """A loss, free of torch: what it does in a line, its part of the line on `loss.name`, and its class, MODULE:CLASS here."""
 
-        return CrossEntropy(config)
-    from operators.learn.losses.selective import Selective
+    summary: str
+    choice: str
+    address: str
 
-    return Selective(config, references)
+    def loss_class(self) -> type["Loss"]:
+        module, _, name = self.address.partition(":")
+        return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+LOSSES = {
+    "cross_entropy": LossEntry(
+        "all tokens count alike", "cross_entropy trains on all tokens", "cross_entropy:CrossEntropy"
+    ),
+    "selective": LossEntry(
+        "those tokens count that a reference finds worth learning (Rho-1); see loss.* of `pretrain`",
+        "selective on the best of them (Rho-1)",
+        "selective:Selective",
+    ),
+}
+
+
+def build_loss(config: "LossConfig", references: int = 1) -> "Loss":
+    """Build the loss that was asked for (see base.py); `references` counts the reference losses in the scores."""
+    return LOSSES[config.name].loss_class()(config, references)

@@ -1,14 +1,17 @@
 """The contract of a loss: it says how much each token counts. Who trains knows nothing else about it.
 
-The loss of an optimizer step is sum(weight * L) / sum(weight) over all its tokens, L being -log P of a token in nats. Shapes:
-R rows of T tokens. A value at a place always belongs to the token at this place as the target.
+The loss of an optimizer step is sum(weight * L) / divisor over all its tokens, L being -log P of a token in nats; the divisor
+is sum(weight) unless the loss says otherwise. Shapes: R rows of T tokens. A value at a place always belongs to the token at
+this place as the target.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from torch import Tensor
+
+from operators.learn.losses.config import LossConfig
 
 
 @dataclass(frozen=True)
@@ -32,19 +35,36 @@ class LossRows:
         return LossRows(self.defined_RT[rows], columns, self.step, nll_RT, self.first_row + rows.start)
 
 
-class Loss(Protocol):
-    """Weights for the tokens of some rows: float32 (R, T) from 0, without gradient; 0 wherever `defined_RT` is false.
+class Loss(ABC):
+    """Weights for the tokens of some rows, and what their sum is divided by.
 
     `columns` names the scores it reads, `needs_nll` tells whether it needs the current losses too. `scope` says what must be in
     one call: whole rows (sequence), all rows of one device's forward pass (microbatch), or all of an optimizer step, of all
-    devices, in the order of the data (global). Raises BadValue.
+    devices, in the order of the data (global).
+
+    It is made of the settings and of the number of reference losses that the scores have: `reference_loss`, or
+    `reference_loss_1` and so on. Settings stand in LossConfig, which losses share and the command line reads without torch: a
+    loss that needs one more adds the field there, with its check. Raises BadRequest where settings and scores do not fit.
     """
 
-    columns: tuple[str, ...]
-    needs_nll: bool
-    scope: str
+    columns: tuple[str, ...] = ()
+    needs_nll: bool = False
+    scope: str = "sequence"
 
-    def __call__(self, rows: LossRows) -> Tensor: ...
+    def __init__(self, config: LossConfig, references: int = 1):
+        self.config, self.references = config, references
+
+    @abstractmethod
+    def __call__(self, rows: LossRows) -> Tensor:
+        """Weigh: float32 (R, T) from 0, without gradient; 0 wherever `defined_RT` is false. Raises BadValue."""
+
+    def divisor(self, weights_RT: Tensor, rows: LossRows) -> Tensor:
+        """Give what rows add to the number by which the loss and the gradient of their step are divided: float64, no dimensions.
+
+        `weights_RT` are those that a call gave for these rows. Shares of rows, micro-batches and devices are added up, so it
+        must not matter how a step is cut: above 0 where a weight is, 0 where nothing is defined.
+        """
+        return weights_RT.double().sum()
 
 
 class BadValue(ValueError):

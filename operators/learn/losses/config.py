@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from operators.errors import BadRequest
+from operators.learn.losses import LOSSES
 from operators.settings import setting
 
 SCORES = ("excess", "reference_loss", "reference_entropy", "intersection", "union")
@@ -16,7 +17,7 @@ COMBINATIONS = ("mean", "min", "mixture")
 class LossConfig:
     """The loss of a training run. Rho-1, arXiv:2404.07965, section 2.2 and its self-reference of version 4."""
 
-    name: str = setting("cross_entropy", "cross_entropy trains on all tokens, selective on the best of them (Rho-1)")
+    name: str = setting("cross_entropy", ", ".join(entry.choice for entry in LOSSES.values()))
     score: str = setting(
         "excess",
         "what makes a token good: excess (loss above the reference's), low reference_loss, low reference_entropy, "
@@ -41,7 +42,7 @@ class LossConfig:
     eos: bool = setting(True, "whether the token that ends a document is trained on")
 
     def __post_init__(self):
-        self._check_choice("name", ("cross_entropy", "selective"))
+        self._check_choice("name", tuple(LOSSES))
         self._check_choice("score", SCORES)
         self._check_choice("scope", SCOPES)
         self._check_choice("normalise", NORMALISATIONS)

@@ -2,19 +2,11 @@
 
 from torch import Tensor
 
-from operators.learn.losses.base import LossRows, per_sequence
-from operators.learn.losses.config import LossConfig
+from operators.learn.losses.base import Loss, LossRows, per_sequence
 
 
-class CrossEntropy:
+class CrossEntropy(Loss):
     """Weigh every candidate by 1, or by 1 / candidates of its row with `normalise=sequence_mean`."""
-
-    columns = ()
-    needs_nll = False
-    scope = "sequence"
-
-    def __init__(self, config: LossConfig):
-        self.config = config
 
     def __call__(self, rows: LossRows) -> Tensor:
         weights_RT = rows.defined_RT.float()

@@ -22,11 +22,9 @@ HELD = {"cpu": 2**28, "cuda": 2**29}  # logits kept while their tokens are weigh
 class Sums(NamedTuple):
     """Sums over some tokens, float64 without dimensions; those of all devices and micro-batches may be added up.
 
-    `weight` is what the step's loss and gradients are divided by. Kept are tokens with a weight above 0, left are the other
-    candidates whose loss is known. Losses are unweighted, in nats.
+    Kept are tokens with a weight above 0, left are the other candidates whose loss is known. Losses are unweighted, in nats.
     """
 
-    weight: Tensor
     candidates: Tensor
     kept: Tensor
     kept_nll: Tensor
@@ -51,7 +49,6 @@ class Weighted:
         left_RT = self.defined_RT & ~kept_RT & ~self.nll_RT.isnan()
         nll_RT = self.nll_RT.double()
         return Sums(
-            self.weights_RT.double().sum(),
             self.defined_RT.sum().double(),
             kept_RT.sum().double(),
             nll_RT.masked_fill(~kept_RT, 0).sum(),

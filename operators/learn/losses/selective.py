@@ -11,24 +11,24 @@ import torch
 from torch import Tensor
 
 from operators.errors import BadRequest
-from operators.learn.losses.base import BadValue, LossRows, per_sequence
+from operators.learn.losses.base import BadValue, Loss, LossRows, per_sequence
 from operators.learn.losses.config import LossConfig
 
 LOSS, ENTROPY = "reference_loss", "reference_entropy"
 
 
-class Selective:
+class Selective(Loss):
     """Weigh by 1 the tokens that were chosen and by 0 all others; with a temperature, by how clearly they are chosen.
 
     Of each group's N candidates the floor(keep * N) with the highest scores are chosen; of equal ones the earlier. Scores are
     excess = current loss - reference loss (eq. 3), or the reference's loss or entropy with the sign turned, since low ones
-    are wanted. `intersection` and `union` join the choice by loss with that by entropy. `references` says how many
-    reference losses there are: `reference_loss`, or `reference_loss_1` and so on. Raises BadValue where a loss or score of a
-    candidate is no finite number.
+    are wanted. `intersection` and `union` join the choice by loss with that by entropy. Raises BadValue where a loss or score
+    of a candidate is no finite number.
     """
 
     def __init__(self, config: LossConfig, references: int = 1):
-        self.config, self.scope = config, config.scope
+        super().__init__(config, references)
+        self.scope = config.scope
         self.needs_nll = config.score == "excess"
         reads = {"excess": (LOSS,), LOSS: (LOSS,), ENTROPY: (ENTROPY,)}.get(config.score, (LOSS, ENTROPY))
         if references > 1 and ENTROPY in reads:

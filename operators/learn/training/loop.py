@@ -104,7 +104,7 @@ class Trainer:
         step = Step(self.objective, self.loss, world, self.step, batch_rows, self.config.seed)
         sums = step.run([on_device(batch, world.device) for batch in batches])
         self._check_losses(step, sums, batches)
-        norm = mean_and_clip(self.model.parameters(), sums.weight or 1.0, self.config.optimizer.clip)
+        norm = mean_and_clip(self.model.parameters(), sums.divisor or 1.0, self.config.optimizer.clip)
         self._check_gradient(norm, batches)
         lr = self._update()
         tokens = rows * self.shards.packing.window
@@ -128,7 +128,7 @@ class Trainer:
         speed = tokens / seconds
         return StepResult(
             step=self.step,
-            loss=_ratio(sums.loss, sums.weight) or 0.0,
+            loss=_ratio(sums.loss, sums.divisor) or 0.0,
             grad_norm=norm,
             lr=lr,
             tokens_seen=self.tokens_seen,

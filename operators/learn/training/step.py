@@ -7,7 +7,7 @@ Shapes: B rows of a micro-batch, R rows of all ranks, T tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -15,16 +15,20 @@ import torch
 from torch import Tensor
 
 from operators.learn.losses.base import BadValue, Loss, LossRows
+from operators.learn.losses.fused import Weighted
 from operators.learn.training.objective import DeviceBatch, Objective
 from operators.learn.training.parallel import World, free
 
 
 @dataclass(frozen=True)
 class StepSums:
-    """What a step adds up over micro-batches and ranks, see `losses.weighted.Sums`; `bad` counts ranks that met bad values."""
+    """What a step adds up over micro-batches and ranks, see `losses.fused.Sums`.
+
+    `divisor` is what the loss says that loss and gradients are divided by; `bad` counts ranks that met bad values.
+    """
 
     loss: float  # sum(weight * L), in nats
-    weight: float
+    divisor: float
     candidates: float
     kept: float
     kept_nll: float
@@ -59,8 +63,13 @@ class Step:
             self.draw_anew(index)
             loss, weighted = self.objective(batch, rows, weigh)
             loss.backward()
-            total += torch.stack([loss.detach().double(), *weighted.sums()])
+            total += torch.stack([loss.detach().double(), self._divisor(weighted, rows), *weighted.sums()])
         return StepSums(*self.world.sum([*total.tolist(), bool(self.bad)]))
+
+    def _divisor(self, weighted: Weighted, rows: LossRows) -> Tensor:
+        """Ask the loss, which is shown the losses that it weighed by."""
+        shown = replace(rows, nll_RT=weighted.nll_RT) if self.loss.needs_nll else rows
+        return self.loss.divisor(weighted.weights_RT, shown)
 
     def _passes(self, batches: Sequence[DeviceBatch]):
         """Give each micro-batch with what its loss may look at, and who weighs it: the loss, or weights that are known."""

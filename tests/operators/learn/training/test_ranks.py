@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from operators.learn.losses import build_loss
+from operators.learn.losses.base import Loss
 from operators.learn.losses.config import LossConfig
 from operators.learn.training.config import BatchConfig
 from operators.learn.training.loop import Trainer
 from operators.learn.training.parallel import World, whole
 from operators.learn.training.results import Diverged
+from tests.operators.learn.training.even_places import EvenPlaces
 from tests.operators.learn.training.ranks import in_ranks
 from tests.operators.learn.training.small import config, packed, scored, shards
 
@@ -22,16 +24,17 @@ LOSSES = {
     "selective, global": LossConfig(name="selective", scope="global"),
     "static, global": LossConfig(name="selective", scope="global", score="reference_loss"),
     "sequence mean": LossConfig(name="selective", normalise="sequence_mean"),
+    "by all candidates": EvenPlaces(LossConfig()),
 }
 ONE_BATCH, MICRO_BATCHES, ONE_ROW = BatchConfig(rows=7, micro_rows=7), BatchConfig(rows=7, micro_rows=2), BatchConfig(1)
 
 
-def trainer(world: World, loss: LossConfig, batch: BatchConfig, **changes) -> Trainer:
-    made = build_loss(loss)
+def trainer(world: World, loss: LossConfig | Loss, batch: BatchConfig, **changes) -> Trainer:
+    made = loss if isinstance(loss, Loss) else build_loss(loss)
     return Trainer(config(batch=batch, **changes), made, shards([5, 9, 0, 4], made.columns), world)
 
 
-def trained(world: World, loss: LossConfig, batch: BatchConfig, **changes) -> tuple[dict, list]:
+def trained(world: World, loss: LossConfig | Loss, batch: BatchConfig, **changes) -> tuple[dict, list]:
     """Train a little: the weights, and the figures of each step."""
     training = trainer(world, loss, batch, **changes)
     figures = [(r.loss, r.grad_norm, r.tokens_trained, r.kept, r.loss_kept, r.loss_left or 0) for r in training.steps()]

@@ -3,14 +3,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from operators.learn.losses.base import BadValue
+from operators.learn.losses.base import BadValue, Loss
 from operators.learn.training.config import BatchConfig
 from operators.learn.training.loop import Trainer, decoder_layers
 from operators.learn.training.parallel import World
 from tests.operators.learn.training.small import config, shards
 
 
-class Recording:
+class Recording(Loss):
     """A loss that trains on every token and notes what it was shown."""
 
     def __init__(self, scope: str, needs_nll: bool):
@@ -59,9 +59,13 @@ def test_a_rejected_row_is_not_forgotten_and_the_passes_go_on():
 
     calls = []
 
+    def weighted(weights_RT):
+        return SimpleNamespace(weights_RT=weights_RT, sums=lambda: [torch.zeros(())] * 5)
+
     def objective(batch, rows, weigh):
-        calls.append(weigh(rows))
-        return torch.zeros((), requires_grad=True), SimpleNamespace(sums=lambda: [torch.zeros(())] * 6)
+        weights_RT = weigh(rows)
+        calls.append(weights_RT)
+        return torch.zeros((), requires_grad=True), weighted(weights_RT)
 
     step = Step(objective, Rejecting("microbatch", False), World(0, 1, torch.device("cpu")), 0, [[2, 3]], seed=0)
     batches = [SimpleNamespace(defined_BT=torch.ones(rows, 4, dtype=torch.bool), columns={}) for rows in (2, 3)]
