@@ -24,7 +24,7 @@ from pathlib import Path
 
 from cluster.session import ClusterConfig, session
 from operators.models.demo_model.tokenizer import train_tokenizer
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.registry import PIPELINES
 from pipelines.run.execute import run_pipeline

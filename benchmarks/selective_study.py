@@ -35,7 +35,13 @@ from operators.learn.losses import build_loss
 from operators.learn.losses.config import LossConfig
 from operators.learn.losses.selective import choose
 from operators.learn.score import ScoreConfig, Scorer
-from operators.learn.training.config import BatchConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from operators.learn.training.config import (
+    BatchConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainedModelConfig,
+    TrainingConfig,
+)
 from operators.learn.training.feeding import Shards, take
 from operators.learn.training.loop import Trainer
 from operators.learn.training.objective import on_device
@@ -58,7 +64,7 @@ def trainer(
     scores: pa.Table | None = None,
 ) -> Trainer:
     config = TrainingConfig(
-        ModelConfig(layers=options.layers, heads=options.width // 32, width=options.width),
+        TrainedModelConfig(layers=options.layers, heads=options.width // 32, width=options.width),
         OptimizerConfig(lr=options.lr),
         ScheduleConfig(warmup_steps=steps // 20),
         batch=BatchConfig(options.rows, options.rows),

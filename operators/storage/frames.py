@@ -25,7 +25,7 @@ ARC_START = re.compile(
 )
 
 
-class Head(NamedTuple):
+class RecordHead(NamedTuple):
     """What a record says of itself. `size` is that of the head, `length` that of the block after it, if readable."""
 
     size: int
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
     """
 
     position: int
-    head: Head | None
+    head: RecordHead | None
     block: bytes | None
     error: str | None = None
     torn: bool = False
@@ -53,7 +53,7 @@ class Frame(NamedTuple):
 class Dialect(NamedTuple):
     start: re.Pattern[bytes]
     end: re.Pattern[bytes] | None
-    head: Callable[[Window], Head | None]
+    head: Callable[[Window], RecordHead | None]
 
 
 def frames(window: Window, dialect: Dialect) -> Iterator[Frame]:
@@ -77,7 +77,7 @@ def frames(window: Window, dialect: Dialect) -> Iterator[Frame]:
         yield _frame(window, dialect, head)
 
 
-def _frame(window: Window, dialect: Dialect, head: Head) -> Frame:
+def _frame(window: Window, dialect: Dialect, head: RecordHead) -> Frame:
     """Return the record whose head is next, and leave the window where another one can begin."""
     position, length = window.offset, head.length
     if length is None:
@@ -96,7 +96,7 @@ def _frame(window: Window, dialect: Dialect, head: Head) -> Frame:
     return Frame(position, head, block)
 
 
-def _broken(window: Window, dialect: Dialect, head: Head, error: str, torn: bool = False) -> Frame:
+def _broken(window: Window, dialect: Dialect, head: RecordHead, error: str, torn: bool = False) -> Frame:
     position = window.offset
     window.skip(head.size)
     if window.skip_to(dialect.start):
@@ -106,7 +106,7 @@ def _broken(window: Window, dialect: Dialect, head: Head, error: str, torn: bool
     return Frame(position, head, None, error, torn)
 
 
-def _passed_over(window: Window, dialect: Dialect, head: Head) -> Frame:
+def _passed_over(window: Window, dialect: Dialect, head: RecordHead) -> Frame:
     position = window.offset
     window.skip(head.size)
     if window.skip_to(dialect.start, head.length):
@@ -126,7 +126,7 @@ def _border(window: Window, dialect: Dialect, ahead: int) -> bool:
     return window.match(dialect.start, ahead) is not None or window.fill(ahead + 1) == ahead
 
 
-def _warc_head(window: Window) -> Head | None:
+def _warc_head(window: Window) -> RecordHead | None:
     start = window.match(WARC_START)
     end = window.find(HEAD_END) if start else None
     if end is None or end > MAX_HEAD:
@@ -136,7 +136,7 @@ def _warc_head(window: Window) -> Head | None:
     if "warc-type" not in fields:
         return None
     length = fields.get("content-length", "")
-    return Head(
+    return RecordHead(
         size,
         int(length) if length.isdecimal() else None,
         fields["warc-type"].lower(),
@@ -147,7 +147,7 @@ def _warc_head(window: Window) -> Head | None:
     )
 
 
-def _arc_head(window: Window) -> Head | None:
+def _arc_head(window: Window) -> RecordHead | None:
     start = window.match(ARC_START)
     if start is None:
         return None
@@ -155,7 +155,7 @@ def _arc_head(window: Window) -> Head | None:
     if re.fullmatch(r"\d{14}", date):
         date = "{}-{}-{}T{}:{}:{}Z".format(date[:4], *(date[place : place + 2] for place in range(4, 14, 2)))
     kind = "filedesc" if url.startswith("filedesc:") else "response"
-    return Head(len(start[0]), int(length), kind, None, url, date, mime.split(" ")[0])
+    return RecordHead(len(start[0]), int(length), kind, None, url, date, mime.split(" ")[0])
 
 
 def header_fields(lines: bytes) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from operators.errors import BadRequest
 from operators.select.evaluate.base import EvaluateConfig
 from operators.settings import setting
-from operators.storage.base import InputConfig
+from operators.storage.config import InputConfig
 from pipelines.run.output import Output
 from pipelines.select.job import SelectJob, records
 

@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.select.comparison.page import comparison_page, comparison_table
-from operators.select.comparison.statistics import Comparison, Metric, compare
-from operators.select.comparison.statistics import Student as Trained
+from operators.select.comparison.statistics import Comparison, Metric, TrainedStudent, compare
 from operators.select.evaluate.base import with_answers
-from operators.storage.filesystem import Place
+from operators.storage.place import Place
 from pipelines.compare.card import NUMBERS, PAGE, TABLE, ComparisonCard
 from pipelines.compare.job import CompareJob, select_job
 from pipelines.compare.tasks import Exam, Questions, evaluate_student
@@ -114,7 +113,7 @@ class Compare(Pipeline):
     def _comparison(self) -> Comparison:
         rows = [row for part in data_of(self.place) for row in part.to_pylist()]
         trained = [
-            Trained(row["selector"], row["seed"], row["rows"], row["tokens"], json.loads(row["metrics"]))
+            TrainedStudent(row["selector"], row["seed"], row["rows"], row["tokens"], json.loads(row["metrics"]))
             for row in rows
         ]
         measured = [each for each in METRICS if any(student.metrics.get(each.name) is not None for student in trained)]

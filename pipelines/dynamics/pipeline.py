@@ -126,7 +126,7 @@ class Dynamics(Pipeline):
 
     def report(self, state: State) -> dict[str, bytes]:
         """Write the page."""
-        from operators.learn.dynamics.page import Report, page
+        from operators.learn.dynamics.page import DynamicsReport, page
         from pipelines.dynamics.samples import samples
 
         job = self.job
@@ -136,7 +136,7 @@ class Dynamics(Pipeline):
         texts = samples(
             self.packed, self.losses, self.reference, job.loss, job.threshold, mean_last, job.output.samples
         )
-        report = Report("Training dynamics", names, totals, curves, job.threshold, mean_last, list(texts))
+        report = DynamicsReport("Training dynamics", names, totals, curves, job.threshold, mean_last, list(texts))
         tokenizer = load_tokenizer(fetched(f"{self.packed.place.url}/{TOKENIZER}", self.job.storage))
         return {PAGE: page(report, tokenizer).encode()}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from operators.learn.dynamics.classes import classify
-from operators.learn.dynamics.page import Sample
+from operators.learn.dynamics.page import SampleText
 from operators.learn.dynamics.statistics import TokenStatistics
 from operators.learn.losses.config import LossConfig
 from operators.tokens.rows import flat, rows_of
@@ -25,7 +25,7 @@ def samples(
     threshold: float,
     mean_last: float,
     count: int,
-) -> Iterator[Sample]:
+) -> Iterator[SampleText]:
     """Give the first `count` rows of the first shard."""
     shard = packed.shards[0]
     rows = rows_of(packed.load(shard).slice(0, count))
@@ -38,7 +38,7 @@ def samples(
     for row, name in enumerate(rows.ids):
         arrays = (rows.tokens_RT, classes.code, losses_XRT[0], losses_XRT[-1], classes.change)
         kept_T = None if kept_RT is None else kept_RT[row, SHOWN]
-        yield Sample(name, *(values[row, SHOWN] for values in arrays), kept_T)
+        yield SampleText(name, *(values[row, SHOWN] for values in arrays), kept_T)
 
 
 def _kept(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from operators.learn.score.base import NotFinite, Server
+from operators.learn.score.base import NotFiniteScore, Server
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from pipelines.exits import StageFailure
@@ -105,7 +105,7 @@ class ScoreUnits:
                 )
             try:
                 scores = self.scorer(load_table(self.packed.place, unit.shard).slice(unit.begin, unit.rows))
-            except NotFinite as error:
+            except NotFiniteScore as error:
                 raise StageFailure(f"{error} What is scored so far is committed.") from error
         part = publish_part(self.ledger, table_name(self.ledger, "data", "arrow"), scores)
         counts = {"kept": {"scored": unit.rows}}

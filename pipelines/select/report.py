@@ -11,7 +11,7 @@ from operators.examples.base import example_of
 from operators.models.sentence_encoder import SentenceEncoder
 from operators.select.choices import Chosen
 from operators.select.choices import report as compared
-from operators.select.choices.base import Report
+from operators.select.choices.base import ChoicesReport
 from pipelines.choose.artifact import ChoiceArtifact
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import StoredPool, whole
@@ -29,12 +29,12 @@ def report_of(
     choices: list[tuple[SelectorSpec, ChoiceArtifact]],
     pool: StoredPool,
     facts: dict[str, Any],
-) -> Report:
+) -> ChoicesReport:
     """Compare choices from a pool."""
     counts_N = {name: whole(pool, name) for name in SHOWN if pool.has(name)}
     chosen = [_chosen(spec, choice, counts_N, job) for spec, choice in choices]
     tables = pool.columns("id", "text", *counts_N)
-    return compared(title, pool.rows, tables, chosen, job.report, Encoder(job), facts)
+    return compared(title, pool.rows, tables, chosen, job.report, TextEmbedder(job), facts)
 
 
 def split_of(label: str) -> str:
@@ -47,7 +47,7 @@ def label_of(split: str) -> str:
     return split.rpartition(":")[0]
 
 
-class Encoder:
+class TextEmbedder:
     """Embeds texts where rows bring no embedding; loaded when it is first asked."""
 
     def __init__(self, job: SelectJob):

@@ -11,7 +11,7 @@ LONGEST = 2**20  # characters encoded at once: an encoding takes some hundred by
 MOST_AT_ONCE = 1024  # pieces
 
 
-class Text(NamedTuple):
+class MarkedText(NamedTuple):
     """A text to encode. `marks` are the characters whose tokens are asked for. No token crosses one of `cuts`; in the parts
     that begin at one of `literal`, which are cuts too, what is written like a special token is text.
     """
@@ -22,9 +22,9 @@ class Text(NamedTuple):
     literal: frozenset[int] = frozenset()
 
 
-def literal(text: str) -> Text:
+def literal(text: str) -> MarkedText:
     """Make a text of something that has no special tokens, whatever is written in it."""
-    return Text(text, literal=frozenset({0}))
+    return MarkedText(text, literal=frozenset({0}))
 
 
 class Encoded(NamedTuple):
@@ -45,7 +45,7 @@ class Encoder:
         self.reading, self.literal = _bare(tokenizer), _bare(tokenizer)
         self.literal.encode_special_tokens = True
 
-    def __call__(self, texts: Sequence[Text], most: int | None = None) -> list[Encoded | None]:
+    def __call__(self, texts: Sequence[MarkedText], most: int | None = None) -> list[Encoded | None]:
         """Encode each text; None where it has more than `most` tokens, which is told without encoding all of it."""
         encoded = self._encoded(texts, most)
         again = {place: crossed for place, (_, crossed) in enumerate(encoded) if crossed}
@@ -54,7 +54,7 @@ class Encoder:
             encoded[place] = (found, frozenset())
         return [found for found, _ in encoded]
 
-    def _encoded(self, texts: Sequence[Text], most: int | None) -> list[tuple[Encoded | None, frozenset[int]]]:
+    def _encoded(self, texts: Sequence[MarkedText], most: int | None) -> list[tuple[Encoded | None, frozenset[int]]]:
         """Give the tokens of each text, and the marks inside of one of them."""
         parts: list[list[_Part]] = [[] for _ in texts]
         counts, over = [0] * len(texts), set()
@@ -97,7 +97,7 @@ def _part(piece: _Piece, encoding: Encoding, placed: bool) -> _Part:
     return _Part(piece.at, ids, places + piece.at)
 
 
-def _joined(text: Text, parts: list[_Part]) -> tuple[Encoded, frozenset[int]]:
+def _joined(text: MarkedText, parts: list[_Part]) -> tuple[Encoded, frozenset[int]]:
     parts = sorted(parts, key=lambda part: part.at)  # what is literal was encoded after the rest of its batch
     ids = np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)])
     begins, ends = np.concatenate([np.empty((0, 2), np.int64), *(part.places for part in parts)]).T
@@ -105,7 +105,7 @@ def _joined(text: Text, parts: list[_Part]) -> tuple[Encoded, frozenset[int]]:
     return Encoded(ids, [int(np.count_nonzero(begins < mark)) for mark in text.marks]), crossed
 
 
-def _pieces(texts: Sequence[Text], over: set[int]) -> Iterator[_Piece]:
+def _pieces(texts: Sequence[MarkedText], over: set[int]) -> Iterator[_Piece]:
     """Yield what is encoded in one go, and no more of a text once it is `over`."""
     for owner, text in enumerate(texts):
         for begin, end in pairwise(sorted({0, *text.cuts, len(text.text)})):

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from operators.errors import BadRequest
 from operators.examples.base import Example, NoExample
 from operators.examples.prompting.chat import Chat
-from operators.examples.prompting.encoding import Encoded, Encoder, Text
+from operators.examples.prompting.encoding import Encoded, Encoder, MarkedText
 from operators.examples.prompting.templates import FRAMES, TEMPLATES, Segment, Template
 from operators.settings import setting
 from operators.text.tokenizer import contents_digest, eos_of, load_tokenizer
@@ -117,7 +117,7 @@ class Prompting:
         encoded = iter(self.encoder(texts, self.config.max_tokens))
         return [one if isinstance(one, NoExample) else self._finished(one, next(encoded)) for one in framed]
 
-    def _text(self, segments: list[Segment], apart: bool) -> Text:
+    def _text(self, segments: list[Segment], apart: bool) -> MarkedText:
         """Give the text of segments, with marks around those whose tokens must be known."""
         at, marks, cuts, literal = 0, [], set(), set()
         for segment in segments:
@@ -131,7 +131,7 @@ class Prompting:
                 literal.add(at)
             at = end
         text = "".join(segment.text for segment in segments)
-        return Text(text, tuple(marks), frozenset(cuts), frozenset(literal))
+        return MarkedText(text, tuple(marks), frozenset(cuts), frozenset(literal))
 
     def _finished(self, segments: list[Segment], encoded: Encoded | None) -> Tokens | NoExample:
         """Mark the answers, and add what begins and ends a text."""

@@ -11,7 +11,7 @@ from operators.learn.dynamics.classes import (
     curves_of,
     totals_of,
 )
-from operators.learn.dynamics.page import Report, Sample, page
+from operators.learn.dynamics.page import DynamicsReport, SampleText, page
 from operators.learn.dynamics.plot import plot_curves
 from operators.learn.dynamics.statistics import TokenStatistics, join, mean_last_loss
 
@@ -20,9 +20,9 @@ __all__ = [
     "UNDEFINED",
     "ClassTotals",
     "DynamicsConfig",
+    "DynamicsReport",
     "LossCurves",
-    "Report",
-    "Sample",
+    "SampleText",
     "TokenClasses",
     "TokenStatistics",
     "classify",

@@ -21,7 +21,7 @@ PAPER_C = ("11%", "12%", "26%", "51%")  # of CLASSES: TinyLlama on OpenWebMath; 
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleText:
     """One text to show, all (T,): tokens, class codes, losses at the first and last checkpoint, fitted change, in nats.
 
     `kept_T` is a mask of selection, or None; a token without a class counts as undefined there too.
@@ -37,7 +37,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Report:
+class DynamicsReport:
     """What a page shows. `checkpoints` are the X names along the curves, `threshold` and `mean_last` parted the classes."""
 
     title: str
@@ -46,10 +46,10 @@ class Report:
     curves: LossCurves
     threshold: float
     mean_last: float
-    samples: Sequence[Sample]
+    samples: Sequence[SampleText]
 
 
-def page(report: Report, tokenizer: Tokenizer) -> str:
+def page(report: DynamicsReport, tokenizer: Tokenizer) -> str:
     """Write the page in HTML. Every text that comes from outside is escaped."""
     selection = any(sample.kept_T is not None for sample in report.samples)
     parts = [
@@ -64,7 +64,7 @@ def page(report: Report, tokenizer: Tokenizer) -> str:
     return document(report.title, parts, STYLE)
 
 
-def _shares(report: Report) -> Iterator[str]:
+def _shares(report: DynamicsReport) -> Iterator[str]:
     totals, curves = report.totals, report.curves
     yield (
         f"<p>{totals.tokens_C.sum():,} tokens, {len(report.checkpoints)} checkpoints. A line is fitted to the losses of each "
@@ -86,7 +86,7 @@ def _shares(report: Report) -> Iterator[str]:
     )
 
 
-def _sample(sample: Sample, tokenizer: Tokenizer) -> str:
+def _sample(sample: SampleText, tokenizer: Tokenizer) -> str:
     texts = pieces(tokenizer, sample.tokens_T)
     kept_T = sample.kept_T if sample.kept_T is not None else [None] * len(texts)
     columns = (texts, sample.code_T, sample.first_T, sample.last_T, sample.change_T, kept_T)

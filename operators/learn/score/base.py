@@ -66,7 +66,7 @@ class Reference(Protocol):
         """Give float32 (R, T): -log P in nats and, if it was asked for, the entropy. NaN where `rows.defined_RT` is false."""
 
 
-class NotFinite(RuntimeError):
+class NotFiniteScore(RuntimeError):
     """A reference gave no number where it should have. `rows` are the ids of the rows where that was so."""
 
     def __init__(self, reference: str, column: str, rows: list[str]):

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pyarrow as pa
 
-from operators.learn.score.base import NotFinite, Reference, ScoreConfig, Server, score_columns
+from operators.learn.score.base import NotFiniteScore, Reference, ScoreConfig, Server, score_columns
 from operators.tokens.rows import PackedRows, Packing, checksums, rows_of
 
 
@@ -18,7 +18,7 @@ class Scorer:
     Reads a packed part. Returns `id` and `checksum` (of the row's tokens) and, for each reference, lists as long as a row, of
     the type `config.saved`, named by `score_columns`; NaN where there is nothing to predict. References are local folders,
     names on the Hugging Face hub, or servers; the constructor loads them. Raises BadRequest for a reference that does not fit
-    the rows, and NotFinite, which names the rows, where one gives no number. Source: Rho-1, arXiv:2404.07965, equation 2.
+    the rows, and NotFiniteScore, which names the rows, where one gives no number. Source: Rho-1, arXiv:2404.07965, equation 2.
     """
 
     def __init__(self, config: ScoreConfig, references: list[str | Server]):
@@ -61,5 +61,5 @@ def _column(rows: PackedRows, scores_RT: np.ndarray, saved: str, reference: str,
         saved_RT = scores_RT.astype(saved)
     bad_R = (rows.defined_RT & ~np.isfinite(saved_RT)).any(axis=1)
     if bad_R.any():
-        raise NotFinite(reference, name, [rows.ids[row] for row in np.flatnonzero(bad_R)])
+        raise NotFiniteScore(reference, name, [rows.ids[row] for row in np.flatnonzero(bad_R)])
     return pa.FixedSizeListArray.from_arrays(pa.array(saved_RT.reshape(-1)), rows.packing.window)

@@ -13,7 +13,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass
-class ModelConfig:
+class TrainedModelConfig:
     """Where the model comes from: `path` to go on from weights, `preset` or `layers`, `heads`, `width` to begin anew."""
 
     path: str | None = setting(None, "model to go on from: a folder in Hugging Face format, or a name on the hub")
@@ -139,7 +139,7 @@ class LoraConfig:
 class TrainingConfig:
     """Everything but the data and the loss. One of `steps`, `tokens` and `epochs` says how long."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)

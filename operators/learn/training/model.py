@@ -6,13 +6,15 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from operators.errors import BadRequest
-from operators.learn.training.config import LoraConfig, ModelConfig
+from operators.learn.training.config import LoraConfig, TrainedModelConfig
 from operators.models.causal_lm import check_documents_apart, context_of, head_of, load_causal_lm, set_attention
 from operators.models.lora import Lora, add_lora
 from operators.tokens.rows import Packing
 
 
-def build_model(config: ModelConfig, packing: Packing, seed: int, attention: str | None = None) -> PreTrainedModel:
+def build_model(
+    config: TrainedModelConfig, packing: Packing, seed: int, attention: str | None = None
+) -> PreTrainedModel:
     """Give a causal language model with float32 weights on the processor, fit for the packed rows.
 
     Random weights depend on the seed alone. Raises BadRequest where the model cannot read the rows, or not attend as it is
@@ -35,7 +37,7 @@ def lora_of(config: LoraConfig) -> Lora:
     return Lora(config.rank, config.alpha, tuple(config.targets))
 
 
-def llama_config(config: ModelConfig, packing: Packing) -> LlamaConfig:
+def llama_config(config: TrainedModelConfig, packing: Packing) -> LlamaConfig:
     """Describe the Llama (arXiv:2302.13971) that begins anew, for rows of this packing."""
     layers, heads, width = config.shape()
     return LlamaConfig(

@@ -91,7 +91,7 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Report:
+class ChoicesReport:
     """What a page shows and what `data` gives to machines. `pool` and each of `choices` are a row of one table of measures."""
 
     title: str

@@ -6,13 +6,13 @@ Shapes: N rows of the pool, M chosen rows, K bins.
 import numpy as np
 
 from operators.select.choices.base import Chosen, Histogram
-from operators.select.choices.survey import Lengths
+from operators.select.choices.survey import LengthSurvey
 
 BINS = 30
 TAIL = 0.005  # share of scores at either end that the first and the last bin take in
 
 
-def length_histogram(label: str, chosen: Lengths, pool: Lengths) -> Histogram:
+def length_histogram(label: str, chosen: LengthSurvey, pool: LengthSurvey) -> Histogram:
     """Count tokens in bins that grow by a factor, the same for every choice of one pool while none is longer than the pool."""
     longest = max(len(chosen.counts), len(pool.counts))
     edges = np.unique(np.geomspace(1, max(2, longest), BINS + 1).round())
@@ -21,7 +21,7 @@ def length_histogram(label: str, chosen: Lengths, pool: Lengths) -> Histogram:
     return Histogram(label, edges.tolist(), _shares(chosen, edges), of_pool)
 
 
-def _shares(lengths: Lengths, edges: np.ndarray) -> list[float]:
+def _shares(lengths: LengthSurvey, edges: np.ndarray) -> list[float]:
     ends = np.concatenate([[0], np.cumsum(lengths.counts)])
     below = ends[np.minimum(edges.astype(int), len(lengths.counts))]
     return (np.diff(below) / lengths.rows).tolist()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from operators.page import Markup, document, fold, shown, table
-from operators.select.choices.base import Pick, Report
+from operators.select.choices.base import ChoicesReport, Pick
 from operators.select.choices.plots import length_picture, score_picture
 from operators.select.choices.report import POOL
 
@@ -31,14 +31,14 @@ code { overflow-wrap: anywhere }
 """
 
 
-def page(report: Report) -> str:
+def page(report: ChoicesReport) -> str:
     """Write the page in HTML. Every text that comes from outside is escaped."""
     parts = [*_opening(report), *_selectors(report), *_overlap(report), *_lengths(report)]
     parts += [*_scores(report), *_diversity(report), *_sources(report), *_picks(report), *_records(report)]
     return document(report.title, parts, STYLE)
 
 
-def _opening(report: Report) -> Iterator[str]:
+def _opening(report: ChoicesReport) -> Iterator[str]:
     rows, seen, sample = report.pool["rows"], report.pool["rows_seen"], report.config.sample
     of_pool = "all of them" if seen == rows else f"a sample of {seen:,} of them"
     yield (
@@ -50,7 +50,7 @@ def _opening(report: Report) -> Iterator[str]:
         yield table(("made with", ""), [(name, _value(value)) for name, value in report.facts.items()])
 
 
-def _selectors(report: Report) -> Iterator[str]:
+def _selectors(report: ChoicesReport) -> Iterator[str]:
     yield "<h2>Choices</h2>"
     columns = ["choice", "rows", "budget", "unique ids", "prompt tokens", "answer tokens", "equal content", "excluded"]
     yield table(columns, (_choice(row) for row in [report.pool, *report.choices]), "measures")
@@ -66,7 +66,7 @@ def _choice(row: dict[str, Any]) -> list[str]:
     return [row["label"], f"{row['rows']:,}", *(_number(row.get(name)) for name in numbers), excluded]
 
 
-def _overlap(report: Report) -> Iterator[str]:
+def _overlap(report: ChoicesReport) -> Iterator[str]:
     labels = [row["label"] for row in report.choices]
     if len(labels) < 2:
         return
@@ -94,7 +94,7 @@ def _pair(pair: dict[str, Any]) -> str:
     )
 
 
-def _lengths(report: Report) -> Iterator[str]:
+def _lengths(report: ChoicesReport) -> Iterator[str]:
     rows = [row for row in [report.pool, *report.choices] if "answer_tokens_mean" in row]
     if not rows:
         return
@@ -111,13 +111,13 @@ def _lengths(report: Report) -> Iterator[str]:
     yield f'<div class="few">{"".join(_figure(length_picture(each)) for each in report.lengths)}</div>'
 
 
-def _scores(report: Report) -> Iterator[str]:
+def _scores(report: ChoicesReport) -> Iterator[str]:
     if report.scores:
         yield "<h2>Scores</h2><p>Share of rows by score. The line is the pool, where its scores are known.</p>"
         yield f'<div class="few">{"".join(_figure(score_picture(each)) for each in report.scores)}</div>'
 
 
-def _diversity(report: Report) -> Iterator[str]:
+def _diversity(report: ChoicesReport) -> Iterator[str]:
     yield "<h2>Diversity and coverage</h2>"
     embedded = any("embedded_rows" in row for row in report.choices)
     clustered = any("clusters_hit" in row for row in report.choices)
@@ -165,7 +165,7 @@ def _with(value: str, small: str | None) -> str:
     return value if small is None else Markup(f"{value} <small>({small})</small>")
 
 
-def _sources(report: Report) -> Iterator[str]:
+def _sources(report: ChoicesReport) -> Iterator[str]:
     if not report.sources:
         return
     labels = [POOL, *(row["label"] for row in report.choices)]
@@ -176,7 +176,7 @@ def _sources(report: Report) -> Iterator[str]:
     yield "<h2>Sources</h2>" + table(["source", *labels], rows, "measures")
 
 
-def _picks(report: Report) -> Iterator[str]:
+def _picks(report: ChoicesReport) -> Iterator[str]:
     if any(report.picks.values()):
         yield f"<h2>First picks</h2><p>At most {report.config.shown} of each choice.</p>"
     for label, picks in report.picks.items():
@@ -195,7 +195,7 @@ def _pick(pick: Pick) -> str:
     return f"<p>{shown(title)}</p><pre>{shown(text[:LONG])} …</pre>{whole}"
 
 
-def _records(report: Report) -> Iterator[str]:
+def _records(report: ChoicesReport) -> Iterator[str]:
     yield "<h2>Settings and notes</h2>"
     for row in report.choices:
         lines = [

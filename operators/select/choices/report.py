@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.select.choices.base import Chosen, Histogram, Pick, Report, ReportConfig
+from operators.select.choices.base import ChoicesReport, Chosen, Histogram, Pick, ReportConfig
 from operators.select.choices.coverage import Coverage, Embed, label_coverage, vectors_of
 from operators.select.choices.histograms import length_histogram, score_histogram
 from operators.select.choices.measures import clipped, compression_ratio, distinct, mean_pairwise_distance, words_of
 from operators.select.choices.overlap import pairs
-from operators.select.choices.survey import Lengths, Survey
+from operators.select.choices.survey import LengthSurvey, Survey
 
 POOL = "pool"
 QUARTILES = (0.25, 0.5, 0.75)
@@ -29,7 +29,7 @@ def report(
     config: ReportConfig,
     embed: Embed | None = None,
     facts: dict[str, Any] | None = None,
-) -> Report:
+) -> ChoicesReport:
     """Compare choices out of a pool of `rows` rows.
 
     `pool` streams the pool's rows (or a uniform sample of them: the report says which) as tables with the columns that
@@ -52,7 +52,7 @@ def report(
     of_chosen = [{**_identity(each, survey), **_counts(survey)} for each, survey in zip(chosen, surveys, strict=True)]
     _add_repetition(of_pool, of_chosen, whole, surveys, config)
     _add_coverage(of_pool, of_chosen, whole, surveys, embed, config)
-    return Report(
+    return ChoicesReport(
         title,
         dict(facts or {}),
         config,
@@ -172,7 +172,7 @@ def _sources(whole: Survey, labels: list[str], surveys: list[Survey]) -> list[di
 
 
 def _lengths(whole: Survey, labels: list[str], surveys: list[Survey]) -> Iterator[Histogram]:
-    of_pool = whole.lengths.get("answer_tokens", Lengths())
+    of_pool = whole.lengths.get("answer_tokens", LengthSurvey())
     for label, survey in zip(labels, surveys, strict=True):
         lengths = survey.lengths.get("answer_tokens")
         if lengths is not None and lengths.rows:

@@ -18,7 +18,7 @@ KEPT = ("id", "text", "cluster", "embedding")
 LONGEST = 1 << 20  # tokens; longer rows are counted as this long
 
 
-class Lengths:
+class LengthSurvey:
     """How many rows have each number of tokens."""
 
     def __init__(self):
@@ -53,7 +53,7 @@ class Survey:
     def __init__(self, tables: Iterable[pa.Table], keep: int, seed: int):
         self.keep, self.seed = keep, seed
         self.rows = 0
-        self.lengths: dict[str, Lengths] = {}
+        self.lengths: dict[str, LengthSurvey] = {}
         self.named: dict[str, Counter] = {}
         self.sample: pa.Table | None = None
         self._keys = np.zeros(0, np.uint64)
@@ -83,7 +83,7 @@ class Survey:
     def _add(self, table: pa.Table) -> None:
         self.rows += len(table)
         for name in set(COUNTED) & set(table.column_names):
-            self.lengths.setdefault(name, Lengths()).add(table[name])
+            self.lengths.setdefault(name, LengthSurvey()).add(table[name])
         for name in set(NAMED) & set(table.column_names):
             counts = pc.value_counts(table[name].drop_null())
             pairs = zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)

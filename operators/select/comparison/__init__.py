@@ -1,6 +1,6 @@
 """Students trained on different choices, compared: does a choice beat chance?"""
 
 from operators.select.comparison.page import comparison_page, comparison_table
-from operators.select.comparison.statistics import Comparison, Metric, Student, compare
+from operators.select.comparison.statistics import Comparison, Metric, TrainedStudent, compare
 
-__all__ = ["Comparison", "Metric", "Student", "compare", "comparison_page", "comparison_table"]
+__all__ = ["Comparison", "Metric", "TrainedStudent", "compare", "comparison_page", "comparison_table"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 
 from operators.page import OF_THE_TEXT, PALETTE, Markup, document, drawing, plain, shown, table, written
-from operators.select.comparison.statistics import ADVISED, LEAST, LEVEL, REFERENCE, Comparison, Line, Metric
+from operators.select.comparison.statistics import ADVISED, LEAST, LEVEL, REFERENCE, Comparison, Metric, Standing
 
 COLUMNS = ["method", "verdict", "mean", "sd", "to random", "in sd of random", "p", "Holm p"]
 COLUMNS += ["runs", "rows", "tokens trained", "× random"]
@@ -49,7 +49,7 @@ def comparison_table(comparison: Comparison) -> str:
     return "\n\n".join([*parts, *_notes(comparison)]) + "\n"
 
 
-def _groups(comparison: Comparison) -> Iterator[tuple[Metric, str, list[Line]]]:
+def _groups(comparison: Comparison) -> Iterator[tuple[Metric, str, list[Standing]]]:
     """Give the lines of each metric and budget; random comes first."""
     for metric in comparison.metrics:
         of_metric = [line for line in comparison.lines if line.metric == metric.name]
@@ -62,7 +62,7 @@ def _heading(metric: Metric, budget: str) -> str:
     return f"{metric.name} ({best}){f', {budget}' if budget else ''}"
 
 
-def _cells(line: Line, random: Line) -> list[str]:
+def _cells(line: Standing, random: Standing) -> list[str]:
     runs = f"{line.runs}" + (f" ({line.missing} lost)" if line.missing else "")
     trained = [runs, f"{line.rows:,.0f}", f"{line.tokens:,.0f}"]
     trained.append(f"{line.tokens / random.tokens:.2f}" if random.tokens else "–")
@@ -72,17 +72,17 @@ def _cells(line: Line, random: Line) -> list[str]:
     return [line.method, _verdict(line), *told, _number(line.p, 4), _number(line.holm, 4), *trained]
 
 
-def _verdict(line: Line) -> str:
+def _verdict(line: Standing) -> str:
     return line.verdict if line.verdict_holm in ("", line.verdict) else f"{line.verdict}, but not after Holm"
 
 
-def _bold(cells: list[str], line: Line) -> list[str]:
+def _bold(cells: list[str], line: Standing) -> list[str]:
     """Set a verdict that stands after Holm's correction in bold."""
     stands = line.holm is not None and line.holm < LEVEL
     return [cells[0], Markup(f"<b>{escape(cells[1])}</b>"), *cells[2:]] if stands else cells
 
 
-def _picture(metric: Metric, lines: list[Line], half_width: float | None) -> str:
+def _picture(metric: Metric, lines: list[Standing], half_width: float | None) -> str:
     """Draw every method against the mean of random, and the interval for one more random run as a band."""
     random, drawn = lines[0], [line for line in lines if line.mean is not None]
     with drawing(5.2, 0.9 + 0.32 * max(1, len(drawn))) as figure:

@@ -30,7 +30,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Student:
+class TrainedStudent:
     """One training run on one choice: its rows, the tokens trained on, and what its evaluation gave.
 
     Students of one `budget` (any text) are compared. A `reference` (all data, an untrained model) is shown and not judged.
@@ -51,7 +51,7 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Line:
+class Standing:
     """A method on one metric and budget, in points. What cannot be told is None; `sd` is with n - 1.
 
     `difference` is to the mean of random, `in_sd` in standard deviations of random; `better` is positive where the method is
@@ -84,7 +84,7 @@ class Comparison:
     title: str
     baseline: str
     metrics: list[Metric]
-    lines: list[Line]
+    lines: list[Standing]
     comparisons: int
     half_widths: dict[tuple[str, str], float | None]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Comparison:
 
 def compare(
     title: str,
-    students: Sequence[Student],
+    students: Sequence[TrainedStudent],
     metrics: Sequence[Metric],
     baseline: str = "random",
     facts: dict[str, Any] | None = None,
@@ -127,7 +127,7 @@ def compare(
     return Comparison(title, baseline, list(metrics), lines, compared, half_widths, dict(facts or {}))
 
 
-def half_width(random: Line) -> float | None:
+def half_width(random: Standing) -> float | None:
     """Give half the width of the interval for one more random run; None with too few runs or without spread."""
     from scipy.stats import t
 
@@ -146,17 +146,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _line(metric: Metric, runs: list[Student]) -> Line:
+def _line(metric: Metric, runs: list[TrainedStudent]) -> Standing:
     found = [student.metrics.get(metric.name) for student in runs]
     values = [value * metric.scale for value in found if value is not None and math.isfinite(value)]
     rows, tokens = (fmean(getattr(student, name) for student in runs) for name in ("rows", "tokens"))
-    line = Line(metric.name, runs[0].budget, runs[0].label, len(values), len(found) - len(values), rows, tokens, values)
+    line = Standing(
+        metric.name, runs[0].budget, runs[0].label, len(values), len(found) - len(values), rows, tokens, values
+    )
     if not values:
         return line
     return replace(line, mean=fmean(values), sd=stdev(values) if len(values) > 1 else None)
 
 
-def _judged(line: Line, random: Line, metric: Metric, reference: bool) -> Line:
+def _judged(line: Standing, random: Standing, metric: Metric, reference: bool) -> Standing:
     if line.mean is None or random.mean is None:
         return replace(line, verdict=REFERENCE)
     difference = line.mean - random.mean
@@ -172,7 +174,7 @@ def _judged(line: Line, random: Line, metric: Metric, reference: bool) -> Line:
     return replace(line, p=p, verdict=_verdict(p, better))
 
 
-def _p(line: Line, random: Line) -> float:
+def _p(line: Standing, random: Standing) -> float:
     from scipy.stats import t
 
     of_random = random.sd**2 / random.runs
@@ -189,7 +191,7 @@ def _verdict(p: float, better: float) -> str:
     return BETTER if better > 0 else WORSE
 
 
-def _corrected(lines: list[Line]) -> Iterator[Line]:
+def _corrected(lines: list[Standing]) -> Iterator[Standing]:
     adjusted = iter(holm([line.p for line in lines if line.p is not None]))
     for line in lines:
         if line.p is None:
@@ -199,7 +201,7 @@ def _corrected(lines: list[Line]) -> Iterator[Line]:
             yield replace(line, holm=of_all, verdict_holm=_verdict(of_all, line.better))
 
 
-def _check(students: Iterable[Student], baseline: str) -> None:
+def _check(students: Iterable[TrainedStudent], baseline: str) -> None:
     seen, random, budgets = set(), set(), {}
     for student in students:
         run = (student.budget, student.label, student.seed)

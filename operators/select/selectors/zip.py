@@ -16,7 +16,7 @@ import numpy as np
 from operators.errors import BadRequest
 from operators.select.selectors.base import Budget, Choice, Pool
 from operators.select.selectors.picking.columns import check_variant
-from operators.select.selectors.picking.compression import FORMS, List, Rows
+from operators.select.selectors.picking.compression import FORMS, List, RowBytes
 from operators.settings import setting
 
 MARK = 1e6  # the ratio that the official code gives to rows which have been in stage three
@@ -50,7 +50,7 @@ class Zip:
     `ratio(L)` is bytes of L / bytes of L compressed (zlib, level 9). Each row has a ratio, at first its own alone. A round takes
     the `k1` rows with the lowest, measures them anew behind all that is chosen, and keeps the `k2` lowest of them. Of these it
     moves `k3` one by one to a list that begins empty: each time the row with which that list has the lowest ratio. Equal ratios:
-    the earliest position. Stages shrink to the rows that are left; the last round stops at the budget. Rows without text are
+    the earliest position. Stages shrink to the rows that are left; the last round stops at the budget. RowBytes without text are
     excluded as `empty`. Scores are the ratios of stage three.
 
     `variant=as_released` is the official code (USTC-StarTeam/ZIP) but for its undefined ties: Python's str() of the records,
@@ -72,7 +72,7 @@ class Zip:
         if self._released:
             self._check(pool.rows, budget)
         threads = len(os.sched_getaffinity(0))
-        with Rows() as rows, ThreadPoolExecutor(threads) as executor:
+        with RowBytes() as rows, ThreadPoolExecutor(threads) as executor:
             new_list = partial(List, self._form, executor, threads)
             ratios_N = self._alone(pool, rows, new_list())
             return self._choose(rows, ratios_N, new_list, budget)
@@ -86,7 +86,7 @@ class Zip:
                 "code fails. Lower zip.k1, or take zip.variant=default, whose stages shrink."
             )
 
-    def _alone(self, pool: Pool, rows: Rows, empty: List) -> np.ndarray:
+    def _alone(self, pool: Pool, rows: RowBytes, empty: List) -> np.ndarray:
         """Give each row's ratio alone (N), infinite where it holds nothing; their bytes go to `rows`."""
         ratios = [np.empty(0)]
         for table in pool.columns(self._form.column):
@@ -95,7 +95,7 @@ class Zip:
             ratios.append(np.where([len(row) == 0 for row in part], math.inf, empty.ratios(part)))
         return np.concatenate(ratios).astype(np.float32 if self._released else np.float64)
 
-    def _choose(self, rows: Rows, ratios_N: np.ndarray, new_list: Callable[[], List], budget: Budget) -> Choice:
+    def _choose(self, rows: RowBytes, ratios_N: np.ndarray, new_list: Callable[[], List], budget: Budget) -> Choice:
         eligible = int(np.isfinite(ratios_N).sum())
         wanted, gathered, rounds = budget.rows(eligible), new_list(), 0
         positions, scores = np.empty(0, np.int64), np.empty(0)
@@ -121,7 +121,7 @@ class Zip:
         return Choice(positions[first], scores[first], excluded, notes)
 
 
-def _one_by_one(rows: Rows, finalists: np.ndarray, chosen: List, most: int, dtype) -> tuple[list[int], list[float]]:
+def _one_by_one(rows: RowBytes, finalists: np.ndarray, chosen: List, most: int, dtype) -> tuple[list[int], list[float]]:
     """Move rows to a list while it compresses least. Returns their positions and the ratios of the list, in that order."""
     left = dict(zip(finalists.tolist(), rows.read(finalists), strict=True))
     picked, ratios = [], []

@@ -59,7 +59,7 @@ class Parquet:
         batch_size = min(max(BATCH * group.num_rows // max(group.total_byte_size, 1), 1), 4096)
         try:
             for batch in file.iter_batches(batch_size, [index], use_threads=False):
-                rows = Rows(batch, self.config)
+                rows = BatchRows(batch, self.config)
                 for place, weight in enumerate(rows.weights):
                     yield Record(row + place, weight, (rows, place))
                 row += len(batch)
@@ -67,7 +67,7 @@ class Parquet:
             watched.raise_failure()
             yield Record(row, 0, Damage("corrupt_file", f"rows {row} to {end - 1} are lost: {error}"))
 
-    def row(self, payload: tuple["Rows", int]) -> Row:
+    def row(self, payload: tuple["BatchRows", int]) -> Row:
         rows, place = payload
         return rows.row(place)
 
@@ -97,7 +97,7 @@ class Parquet:
         return pq.ParquetFile(pa.PythonFile(watched, "r"), buffer_size=BUFFER, pre_buffer=False)
 
 
-class Rows:
+class BatchRows:
     """The rows of one batch; what is costly is made when a row is first asked for."""
 
     def __init__(self, batch: pa.RecordBatch, config: InputConfig):

@@ -10,7 +10,7 @@ from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record, compact
 from operators.storage.formats.line_records import text_row
 from operators.storage.formats.response import BadResponse, parse_response
-from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, Head, frames
+from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, RecordHead, frames
 from operators.storage.sniff import foreign
 from operators.storage.window import Window
 from operators.text.extract import decode, extract
@@ -81,7 +81,7 @@ def _payload(frame: Frame) -> Frame | Row | Damage:
     return frame
 
 
-def _document(head: Head, type: str, body: bytes) -> Row:
+def _document(head: RecordHead, type: str, body: bytes) -> Row:
     """Return the row of a captured document of the media type that its header field `type` tells."""
     mime, _, parameters = type.partition(";")
     mime = mime.strip().lower()
@@ -100,15 +100,15 @@ def _document(head: Head, type: str, body: bytes) -> Row:
     return text_row(text, head.id, _metadata(head, mime))
 
 
-def _rejected(head: Head, reason: str, cause: str | None, type: str = "") -> Row:
+def _rejected(head: RecordHead, reason: str, cause: str | None, type: str = "") -> Row:
     mime = type.partition(";")[0].strip().lower()
     return Row(head.id, None, _metadata(head, mime), reason, _detail(head, cause))
 
 
-def _detail(head: Head, cause: str | None) -> str:
+def _detail(head: RecordHead, cause: str | None) -> str:
     place = " of ".join(part for part in (head.id, head.url) if part)
     return f"{cause}; {place}" if cause else place
 
 
-def _metadata(head: Head, mime: str) -> str:
+def _metadata(head: RecordHead, mime: str) -> str:
     return compact({"url": head.url, "date": head.date, "mime": mime or None})

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
-from operators.learn.training.config import ModelConfig
+from operators.learn.training.config import TrainedModelConfig
 from operators.storage.config import StorageConfig
 from operators.text.tokenizer import contents_digest, load_tokenizer
 from pipelines.ledger.proof.verify import verify
@@ -59,7 +59,7 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
 
     # A trained model may be the next students' base.
     artifact = str(next((folder / "features").glob("student-*/model")))
-    base = StudentConfig(model=ModelConfig(path=artifact), window=256, steps=1)
+    base = StudentConfig(model=TrainedModelConfig(path=artifact), window=256, steps=1)
     require_student(base, StorageConfig())
     used = load_tokenizer(tokenizer_of(base, StorageConfig()))
     assert contents_digest(used) == contents_digest(load_tokenizer(str(folder / "model")))

@@ -20,7 +20,7 @@ from pipelines.ledger.records import State
 from pipelines.ledger.tenure import claim
 from pipelines.select.job import SelectJob
 from pipelines.select.pipeline import Select
-from pipelines.select.report import EMBEDDED, Encoder
+from pipelines.select.report import EMBEDDED, TextEmbedder
 from tests.pipelines.chain import run
 from tests.pipelines.instruction_rows import instruction_rows, make_pool, write_rows
 
@@ -296,7 +296,7 @@ def test_a_page_embeds_the_beginning_of_a_long_row(folder):
         def embed(self, texts: list[str]) -> list[int]:
             return list(map(len, texts))
 
-    encoder = Encoder(SelectJob())
+    encoder = TextEmbedder(SelectJob())
     encoder.encoder = Lengths()
     assert encoder(["short", "long " * EMBEDDED]) == [5, EMBEDDED]
 

@@ -23,7 +23,7 @@ POOLED_TOKENS = 16_384  # whose states are widened to float32 at once
 
 
 @dataclass(frozen=True)
-class Batch:
+class ReadBatch:
     """What a model made of a batch of contexts.
 
     `numbers_B` are the numbers of its contexts, `lengths_B` their tokens. `hidden_BLH` are the last hidden states, after the
@@ -82,7 +82,7 @@ class LocalModel:
         shape = (len(line.stretches), 2, self.hidden_units)
         vectors_C2H = torch.full(shape, torch.nan, device=self.device) if any_pooled else None
 
-        def visit(batch: Batch) -> None:
+        def visit(batch: ReadBatch) -> None:
             losses_S[batch.slots_N] = token_losses(batch.hidden_NH, self.head, labels[batch.slots_N])[0].float()
             if any_pooled and len(places := np.flatnonzero(pooled_C[batch.numbers_B])):
                 numbers = torch.from_numpy(batch.numbers_B[places]).to(self.device)
@@ -102,14 +102,14 @@ class LocalModel:
         head = replace(self.head, weight_VH=self.head.weight_VH[some], bias_V=None if bias_V is None else bias_V[some])
         logits_SJ = torch.full((len(line.labels), len(tokens)), torch.nan, device=self.device)
 
-        def visit(batch: Batch) -> None:
+        def visit(batch: ReadBatch) -> None:
             ready, hidden_NH = head.for_products(batch.hidden_NH)
             logits_SJ[batch.slots_N] = ready.logits(hidden_NH).float()
 
         failed = self._read(line, visit)
         return logits_SJ.cpu().numpy(), failed
 
-    def _read(self, line: Line, visit: Callable[[Batch], None]) -> np.ndarray:
+    def _read(self, line: Line, visit: Callable[[ReadBatch], None]) -> np.ndarray:
         """Run the model over a line, and let `visit` look at each batch; give the numbers of contexts without room.
 
         A batch without room on the device is halved, so `visit` may see a context twice.
@@ -130,12 +130,12 @@ class LocalModel:
                     failed.append(int(numbers_B[0]))
         return np.array(failed, dtype=np.int64)
 
-    def _batch(self, numbers_B: np.ndarray, line: Line, tokens: Tensor) -> Batch:
+    def _batch(self, numbers_B: np.ndarray, line: Line, tokens: Tensor) -> ReadBatch:
         batch_B2 = line.stretches[numbers_B]
         places_BL, wanted_N = laid_out(batch_B2, line.targets)
         places_BL, wanted_N = _index(places_BL, self.device), _index(wanted_N, self.device)
         hidden_BLH = hidden_states(self.network, tokens[places_BL])
-        return Batch(
+        return ReadBatch(
             numbers_B=numbers_B,
             lengths_B=batch_B2[:, 1] - batch_B2[:, 0],
             hidden_BLH=hidden_BLH,

@@ -83,14 +83,14 @@ class List:
         return ratios
 
 
-class Rows:
+class RowBytes:
     """The bytes of all rows of a pool in a temporary file, by position: memory holds where each begins, and no more."""
 
     def __init__(self):
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._starts = array("q", [0])
 
-    def __enter__(self) -> "Rows":
+    def __enter__(self) -> "RowBytes":
         return self
 
     def __exit__(self, *_) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
-from operators.learn.training.config import ModelConfig, TrainingConfig
+from operators.learn.training.config import TrainedModelConfig, TrainingConfig
 from operators.models.engines.context import model_facts
 from operators.select.selectors.base import BudgetConfig
 from operators.select.selectors.random import RandomConfig
@@ -96,7 +96,7 @@ class WarmUpStages:
         steps, rising = self.block.epochs * epoch_steps, training.schedule.warmup_steps
         rising = math.ceil(RISING_SHARE * steps) if rising is None else rising
         settings = {field.name: getattr(training, field.name) for field in fields(TrainingConfig)}
-        settings |= {"model": ModelConfig(self.model[0]), "epochs": None, "steps": steps}
+        settings |= {"model": TrainedModelConfig(self.model[0]), "epochs": None, "steps": steps}
         settings |= {"schedule": replace(training.schedule, warmup_steps=rising)}
         job = ReferenceJob(
             **settings,

@@ -8,8 +8,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from operators.learn.dynamics import (
-    Report,
-    Sample,
+    DynamicsReport,
+    SampleText,
     TokenStatistics,
     classify,
     curves_of,
@@ -31,7 +31,7 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> DynamicsReport:
     tokens_T = np.array(tokenizer().encode(TEXT).ids)
     T = len(tokens_T)
     losses_XT = np.stack([np.linspace(0.5, 4, T)] * 3)
@@ -44,9 +44,9 @@ def report() -> Report:
     mean = mean_last_loss([statistics])
     classes = classify(statistics, mean)
     kept_T = np.arange(T) % 2 == 0
-    sample = Sample("one & <two>", tokens_T, classes.code, losses_XT[0], losses_XT[-1], classes.change, kept_T)
+    sample = SampleText("one & <two>", tokens_T, classes.code, losses_XT[0], losses_XT[-1], classes.change, kept_T)
     curves = curves_of(classes.code, losses_XT)
-    return Report("a <b>run</b>", ["<0>", "$1", "x $ y"], totals_of(classes), curves, 0.2, mean, [sample])
+    return DynamicsReport("a <b>run</b>", ["<0>", "$1", "x $ y"], totals_of(classes), curves, 0.2, mean, [sample])
 
 
 class Reader(HTMLParser):
@@ -120,7 +120,7 @@ def test_without_a_mask_there_is_no_view_of_the_selection(report):
 def test_signs_that_have_no_shape_are_shown_by_signs_that_have(report):
     tokens_T = np.array(tokenizer().encode("\x00\r\t").ids)
     none_T = np.full(3, np.nan)
-    sample = Sample("signs", tokens_T, np.full(3, -1), none_T, none_T, none_T)
+    sample = SampleText("signs", tokens_T, np.full(3, -1), none_T, none_T, none_T)
     assert Reader(page(replace(report, samples=[sample]), tokenizer())).texts["pre"] == "␀␍\t"
 
 
@@ -131,7 +131,7 @@ def test_a_class_without_tokens_and_two_checkpoints_leave_no_nan(report):
         statistics.add(losses_N)
     classes = classify(statistics, 1.0)
     curves = curves_of(classes.code, losses_XN)
-    html = page(Report("r", ["0", "1"], totals_of(classes), curves, 0.2, 1.0, []), tokenizer())
+    html = page(DynamicsReport("r", ["0", "1"], totals_of(classes), curves, 0.2, 1.0, []), tokenizer())
     assert "nan" not in Reader(html).texts["table"]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.learn.score import ScoreConfig, Scorer, Server
-from operators.learn.score.base import NotFinite
+from operators.learn.score.base import NotFiniteScore
 from operators.models.engines.base import EngineFailure
 from operators.models.engines.openai.engine import OpenAIConfig
 from operators.text.tokenizer import load_tokenizer
@@ -106,7 +106,7 @@ def test_a_token_that_the_server_calls_impossible_is_told_with_its_row(model, sp
     rows = pack(packing_for(model), [32, 32])
     rows.tokens_RT[:] = rows.tokens_RT % 100 + 5
     rows.tokens_RT[1, 9] = 2
-    with pytest.raises(NotFinite) as caught:
+    with pytest.raises(NotFiniteScore) as caught:
         score(Behaviour(spell, impossible=2), model, rows)
     assert caught.value.rows == [rows.ids[1]]
 

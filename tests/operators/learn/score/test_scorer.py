@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from operators.errors import BadRequest
 from operators.learn.score import ScoreConfig, Scorer, score_columns
-from operators.learn.score.base import NotFinite, contexts_to_read
+from operators.learn.score.base import NotFiniteScore, contexts_to_read
 from operators.models.contexts import batches, laid_out
 from operators.tokens.rows import PackedRows, Packing, checksums
 from tests.operators.learn.score.references import make_reference, pack, packing_for, plain_scores
@@ -134,7 +134,7 @@ def test_a_model_that_gives_no_number_is_told_with_the_rows_where_it_did(model, 
         broken.get_input_embeddings().weight[250] = torch.nan
     broken.save_pretrained(tmp_path)
     (tmp_path / "tokenizer.json").write_bytes((Path(model) / "tokenizer.json").read_bytes())
-    with pytest.raises(NotFinite, match=f"reference_loss.*rows {rows.ids[1]}\\. ") as caught:
+    with pytest.raises(NotFiniteScore, match=f"reference_loss.*rows {rows.ids[1]}\\. ") as caught:
         Scorer(ScoreConfig(), [str(tmp_path)])(rows.table())
     assert caught.value.rows == [rows.ids[1]]
 

@@ -5,12 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from operators.learn.training.config import BatchConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from operators.learn.training.config import (
+    BatchConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainedModelConfig,
+    TrainingConfig,
+)
 from operators.learn.training.feeding import Shards
 from operators.tokens.rows import PackedRows, Packing, checksums
 
 PACKING = Packing(window=16, cross_document=False, tokenizer="none", vocabulary=61, eos=1)
-TINY = ModelConfig(layers=2, heads=2, width=16, feed_forward=24)
+TINY = TrainedModelConfig(layers=2, heads=2, width=16, feed_forward=24)
 
 
 def packed(rows: int, seed: int = 0, packing: Packing = PACKING) -> pa.Table:

@@ -7,7 +7,7 @@ from operators.errors import BadRequest
 from operators.learn.losses import build_loss
 from operators.learn.losses.config import LossConfig
 from operators.learn.training import checkpoint
-from operators.learn.training.config import ModelConfig
+from operators.learn.training.config import TrainedModelConfig
 from operators.learn.training.feeding import Shards
 from operators.learn.training.loop import Trainer
 from operators.learn.training.parallel import World
@@ -87,17 +87,17 @@ def test_a_damaged_state_is_refused_by_the_name_of_the_file_and_changes_nothing(
 def test_the_state_of_another_model_is_refused(tmp_path):
     trainer().save_state(tmp_path)
     with pytest.raises(BadRequest, match=r"of another model: .* is \[61, 8\] here and \[61, 16\] there"):
-        trainer(model=ModelConfig(layers=2, heads=2, width=8)).restore(tmp_path)
+        trainer(model=TrainedModelConfig(layers=2, heads=2, width=8)).restore(tmp_path)
     with pytest.raises(BadRequest, match="here and not there"):
-        trainer(model=ModelConfig(layers=3, heads=2, width=16, feed_forward=24)).restore(tmp_path)
+        trainer(model=TrainedModelConfig(layers=3, heads=2, width=16, feed_forward=24)).restore(tmp_path)
     with pytest.raises(BadRequest, match=r"model\.layers\.1\..* is there and not here"):
-        trainer(model=ModelConfig(layers=1, heads=2, width=16, feed_forward=24)).restore(tmp_path)
+        trainer(model=TrainedModelConfig(layers=1, heads=2, width=16, feed_forward=24)).restore(tmp_path)
 
 
 def test_a_saved_model_is_a_hugging_face_folder_with_the_tokenizer(tmp_path, tiny):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    training = trainer(rows_for(tiny), tiny, model=ModelConfig(path=str(tiny)))
+    training = trainer(rows_for(tiny), tiny, model=TrainedModelConfig(path=str(tiny)))
     next(training.steps())
     training.save_model(tmp_path / "model")
     tokens = torch.arange(10)[None]

@@ -4,20 +4,20 @@ from operators.errors import BadRequest
 from operators.learn.training.config import (
     BatchConfig,
     LoraConfig,
-    ModelConfig,
     OptimizerConfig,
     ScheduleConfig,
+    TrainedModelConfig,
     TrainingConfig,
 )
 
 WRONG = [
-    (ModelConfig, {"preset": "llama-9b"}, "llama-128m"),
-    (ModelConfig, {"preset": "llama-128m", "path": "here"}, "one of them"),
-    (ModelConfig, {"layers": 2}, "belong together"),
-    (ModelConfig, {"layers": 2, "heads": 3, "width": 64}, "multiple"),
-    (ModelConfig, {"layers": 2, "heads": 4, "width": 64, "kv_heads": 3}, "kv_heads"),
-    (ModelConfig, {"preset": "llama-128m", "kv_heads": 5}, "kv_heads"),
-    (ModelConfig, {"path": "here", "kv_heads": 5}, "brings its own sizes"),
+    (TrainedModelConfig, {"preset": "llama-9b"}, "llama-128m"),
+    (TrainedModelConfig, {"preset": "llama-128m", "path": "here"}, "one of them"),
+    (TrainedModelConfig, {"layers": 2}, "belong together"),
+    (TrainedModelConfig, {"layers": 2, "heads": 3, "width": 64}, "multiple"),
+    (TrainedModelConfig, {"layers": 2, "heads": 4, "width": 64, "kv_heads": 3}, "kv_heads"),
+    (TrainedModelConfig, {"preset": "llama-128m", "kv_heads": 5}, "kv_heads"),
+    (TrainedModelConfig, {"path": "here", "kv_heads": 5}, "brings its own sizes"),
     (OptimizerConfig, {"lr": 0}, "optimizer.lr"),
     (OptimizerConfig, {"lr": float("nan")}, "optimizer.lr"),
     (OptimizerConfig, {"betas": [0.9]}, "betas"),
@@ -42,7 +42,7 @@ def test_a_setting_that_cannot_be_is_named(kind, settings, words):
 
 def test_a_run_must_be_told_its_model_and_its_length():
     with pytest.raises(BadRequest, match=r"model\.path"):
-        ModelConfig().shape()
+        TrainedModelConfig().shape()
     with pytest.raises(BadRequest, match="steps, tokens and epochs"):
         TrainingConfig().total_steps(100, 16)
 

@@ -7,7 +7,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import is_flash_attn_2_available
 
 from operators.errors import BadRequest
-from operators.learn.training.config import ModelConfig
+from operators.learn.training.config import TrainedModelConfig
 from operators.learn.training.model import build_model, llama_config
 from tests.operators.learn.training.small import PACKING, TINY
 from tests.tiny_model import make_tiny_model
@@ -27,14 +27,14 @@ def test_random_weights_depend_on_the_seed_alone():
 @pytest.mark.parametrize(("preset", "millions"), [("llama-128m", 124), ("llama-350m", 353), ("llama-1.3b", 1311)])
 def test_presets_have_the_sizes_of_their_names(preset, millions):
     with torch.device("meta"):
-        model = LlamaForCausalLM(llama_config(ModelConfig(preset=preset), replace(PACKING, vocabulary=50257)))
+        model = LlamaForCausalLM(llama_config(TrainedModelConfig(preset=preset), replace(PACKING, vocabulary=50257)))
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 def test_a_model_of_a_folder_is_that_model(tmp_path):
     make_tiny_model(tmp_path)
     packing = replace(PACKING, vocabulary=300)
-    model = build_model(ModelConfig(path=str(tmp_path)), packing, seed=0)
+    model = build_model(TrainedModelConfig(path=str(tmp_path)), packing, seed=0)
     for ours, saved in zip(
         model.parameters(), AutoModelForCausalLM.from_pretrained(tmp_path).parameters(), strict=True
     ):
@@ -44,7 +44,7 @@ def test_a_model_of_a_folder_is_that_model(tmp_path):
 
 def test_a_model_that_cannot_read_the_rows_is_refused(tmp_path):
     make_tiny_model(tmp_path, context_tokens=128)
-    path = ModelConfig(path=str(tmp_path))
+    path = TrainedModelConfig(path=str(tmp_path))
     with pytest.raises(BadRequest, match="packed with a tokenizer of 5000"):
         build_model(path, replace(PACKING, vocabulary=5000), seed=0)
     with pytest.raises(BadRequest, match="reads 128 tokens at once, and the packed rows have 256"):
@@ -77,7 +77,7 @@ def test_an_attention_that_is_not_installed_is_refused_by_name():
 def test_a_context_shorter_than_what_a_model_is_measured_with_is_refused_in_words(tmp_path):
     config = GPT2Config(vocab_size=61, n_embd=16, n_head=2, n_layer=1, n_positions=8)
     GPT2LMHeadModel(config).save_pretrained(tmp_path)
-    path = ModelConfig(path=str(tmp_path))
+    path = TrainedModelConfig(path=str(tmp_path))
     with pytest.raises(BadRequest, match="reads 8 tokens at once, and the packed rows have 16"):
         build_model(path, PACKING, seed=0)
     build_model(path, replace(PACKING, window=8), seed=0)
@@ -87,4 +87,4 @@ def of_either(from_folder: bool, folder) -> tuple:
     """A model and rows that it can read, of a folder or of random weights."""
     if not from_folder:
         return TINY, PACKING
-    return ModelConfig(path=str(make_tiny_model(folder))), replace(PACKING, vocabulary=300)
+    return TrainedModelConfig(path=str(make_tiny_model(folder))), replace(PACKING, vocabulary=300)

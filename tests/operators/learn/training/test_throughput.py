@@ -3,7 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import MambaConfig, MambaForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from operators.learn.training.config import LoraConfig, ModelConfig
+from operators.learn.training.config import LoraConfig, TrainedModelConfig
 from operators.learn.training.model import adapt, build_model
 from operators.learn.training.throughput import flops_per_token, peak_flops
 from tests.operators.learn.training.small import PACKING
@@ -12,7 +12,7 @@ from tests.operators.learn.training.small import PACKING
 @pytest.mark.parametrize("tied", [True, False])
 def test_flops_are_those_of_forward_and_backward(tied):
     """Counted by torch itself, which takes the whole square of attention where ours takes half of it."""
-    shape = ModelConfig(layers=2, heads=2, width=32, kv_heads=1, tie_embeddings=tied)
+    shape = TrainedModelConfig(layers=2, heads=2, width=32, kv_heads=1, tie_embeddings=tied)
     model = build_model(shape, PACKING, seed=0, attention="eager")
     tokens_BT = torch.randint(0, 61, (3, PACKING.window))
     with FlopCounterMode(display=False) as counted:
@@ -22,7 +22,7 @@ def test_flops_are_those_of_forward_and_backward(tied):
 
 
 def test_weights_that_are_not_trained_have_no_gradient_to_compute():
-    shape = ModelConfig(layers=2, heads=2, width=32)
+    shape = TrainedModelConfig(layers=2, heads=2, width=32)
     model = build_model(shape, PACKING, seed=0, attention="eager")
     adapt(model, LoraConfig(rank=4, targets=["q_proj", "v_proj"]), seed=0)
     tokens_BT = torch.randint(0, 61, (3, PACKING.window))

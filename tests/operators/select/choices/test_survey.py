@@ -4,14 +4,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from operators.select.choices.survey import Lengths, Survey
+from operators.select.choices.survey import LengthSurvey, Survey
 from tests.operators.select.choices.pools import parts, pool_of
 
 
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.75, 0.9, 1])
 @pytest.mark.parametrize("values", [[7], [1, 2], [3, 3, 9, 0], list(range(0, 500, 7))])
 def test_quantiles_of_counts_are_those_of_the_values(values, share):
-    lengths = Lengths()
+    lengths = LengthSurvey()
     for part in np.array_split(np.array(values), 3):
         lengths.add(pa.chunked_array([pa.array(part, pa.int32())]))
     assert lengths.quantile(share) == pytest.approx(np.quantile(values, share))

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from operators.errors import BadRequest
-from operators.select.comparison import Metric, Student, compare, comparison_page, comparison_table
+from operators.select.comparison import Metric, TrainedStudent, compare, comparison_page, comparison_table
 from operators.select.comparison.statistics import BETTER, NO_SPREAD, REFERENCE, TOO_FEW, WITHIN, WORSE, holm
 from tests.operators.select.choices.test_page import Reader
 
@@ -14,16 +14,16 @@ RANDOM = [0.781, 0.773, 0.790, 0.768, 0.785]
 ACCURACY, LOSS = Metric("accuracy", True, 100), Metric("loss", False)
 
 
-def student(selector: str, seed: int, accuracy: float | None, **more) -> Student:
+def student(selector: str, seed: int, accuracy: float | None, **more) -> TrainedStudent:
     loss = None if accuracy is None else 1 - accuracy
-    return Student(selector, seed, 100, 5000, {"accuracy": accuracy, "loss": loss}, **more)
+    return TrainedStudent(selector, seed, 100, 5000, {"accuracy": accuracy, "loss": loss}, **more)
 
 
-def randoms(values=RANDOM, **more) -> list[Student]:
+def randoms(values=RANDOM, **more) -> list[TrainedStudent]:
     return [student("random", seed, value, **more) for seed, value in enumerate(values)]
 
 
-def lines_of(*students: Student, metrics=(ACCURACY,)) -> dict:
+def lines_of(*students: TrainedStudent, metrics=(ACCURACY,)) -> dict:
     return {(line.metric, line.method): line for line in compare("t", students, metrics).lines}
 
 

@@ -13,7 +13,7 @@ from operators.storage import frames
 from operators.storage.base import CorruptFile
 from operators.storage.config import InputConfig
 from operators.storage.formats import warc
-from operators.storage.frames import Head
+from operators.storage.frames import RecordHead
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import check_input, read_documents
 from tests.operators.storage.documents import LOCAL, assert_tiled, pieces, rows
@@ -196,7 +196,7 @@ def test_a_sample_refuses_what_is_no_warc(tmp_path):
         check_input(list_input(settings, LOCAL), settings, LOCAL)
 
 
-def documents(path: Path) -> list[Head]:
+def documents(path: Path) -> list[RecordHead]:
     """The heads of the documents in a file, without the cost of their texts."""
     settings = InputConfig(path=str(path))
     (split,) = split_input(list_input(settings, LOCAL), settings)

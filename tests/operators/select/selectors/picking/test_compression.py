@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from operators.select.selectors.picking.compression import FORMS, List, Rows
+from operators.select.selectors.picking.compression import FORMS, List, RowBytes
 
 WORDS = "select the rows 자료 of least ratio".split()
 
@@ -44,7 +44,7 @@ def test_a_list_of_records_is_what_python_writes():
 
 
 def test_rows_are_read_back_by_position():
-    with Rows() as rows:
+    with RowBytes() as rows:
         rows.extend([b"one", b"", b"three"])
         assert rows.read([2, 0]) == [b"three", b"one"]
         rows.extend([])
