@@ -1,1 +1,10 @@
-"""Models: causal language models in parts, sentence encoders, and engines that generate."""
+"""Models: causal language models in parts, sentence encoders, and engines that generate.
+
+causal_lm.py          a language model as body and head
+head.py               the head: losses of tokens without all logits in memory
+lora.py               adapters beside the linear layers
+contexts.py           contexts of like length together in batches
+sentence_encoder.py   sentence embeddings
+engines/              what completes requests
+demo_model/           the quickstart's model, trained from scratch
+"""

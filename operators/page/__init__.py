@@ -1,4 +1,9 @@
-"""Pages in HTML that run no script and load nothing: their style, their tables, and their pictures."""
+"""Pages in HTML that run no script and load nothing: their style, their tables, and their pictures.
+
+html.py      the parts of a page
+picture.py   pictures by matplotlib as text (SVG)
+style.py     how every page looks
+"""
 
 from operators.page.html import Markup, document, fold, shown, table
 from operators.page.picture import OF_THE_TEXT, drawing, plain, written

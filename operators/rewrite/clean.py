@@ -3,8 +3,9 @@
 Source: WRAP, arXiv:2401.16380, appendix B, and the rules of its successors.
 """
 
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from dataclasses import dataclass, make_dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -12,50 +13,19 @@ import pyarrow.compute as pc
 
 from operators.errors import BadRequest
 from operators.rewrite.prompts import Parsed, Prompt
-from operators.rewrite.rules.base import Repair, Row, Rule, Text
-from operators.rewrite.rules.copied import copied
-from operators.rewrite.rules.instruction_leak import leaked
-from operators.rewrite.rules.introduction import cut_introduction
-from operators.rewrite.rules.language import Language
-from operators.rewrite.rules.length import empty, out_of_proportion, too_short, truncated
-from operators.rewrite.rules.refusal import refused
-from operators.rewrite.rules.repetition import repetitive
-from operators.rewrite.rules.template_markers import marked
-from operators.rewrite.rules.thinking import cut_thinking
-from operators.rewrite.rules.wrapping import unwrap
+from operators.rewrite.rules import DROPS, REPAIRS, RULES
+from operators.rewrite.rules.base import AnalysedText, JudgedRewrite
 from operators.settings import setting
 from operators.table import reject, rewrites, spread, with_columns
 
 STAGE = "clean"
 READS = ["id", "style", "text", "source_text", "source_tokens", "completion_tokens", "finish_reason"]
-REPAIRS: dict[str, Repair] = {
-    "thinking_cut": cut_thinking,
-    "intro_cut": cut_introduction,
-    "quotes_cut": unwrap,
-}
-DROPS = (  # in the order in which they are asked; the first that objects names the reason
-    "truncated",
-    "empty",
-    "refusal",
-    "prefix_missing",
-    "unparsable",
-    "template_markers",
-    "instruction_leak",
-    "too_short",
-    "length_ratio",
-    "repetition",
-    "copy",
-    "language_changed",
-)
-PRESETS: dict[str | None, set[str]] = {
-    None: set(),
-    "wrap": {"intro_cut", "instruction_leak", "empty"},
-    "strict": {*REPAIRS, *DROPS},
-}
+PRESETS = ("strict", "wrap")
+THRESHOLDS = {name: threshold for drop in DROPS.values() for name, threshold in drop.thresholds.items()}
 
 
 @dataclass
-class CleanConfig:
+class CleanPreset:
     """Which rules are on. A rule that is null follows the preset."""
 
     preset: str | None = setting(
@@ -63,40 +33,29 @@ class CleanConfig:
         "rules that are on: strict (all; nothing is lost, a dropped row keeps its text and its reason in rejected/), "
         "wrap (those of the paper: intro_cut, instruction_leak, empty) or null (none)",
     )
-    thinking_cut: bool | None = setting(None, "cut reasoning blocks and turn markers around the answer")
-    intro_cut: bool | None = setting(None, 'cut an introduction ("Here is a paraphrase:") in the first segment')
-    quotes_cut: bool | None = setting(None, "take away quotes or a code fence around the whole answer")
-    truncated: bool | None = setting(None, "drop an answer that reached its cap of tokens (finish_reason length)")
-    empty: bool | None = setting(None, "drop an answer without a letter or digit")
-    refusal: bool | None = setting(None, "drop an answer that declines the task or asks for the text")
-    prefix_missing: bool | None = setting(None, "drop an answer without its prompt's opening line or markers")
-    unparsable: bool | None = setting(None, "drop an answer that is not in the form its prompt asks for")
-    template_markers: bool | None = setting(None, "drop an answer with signs of a chat template, such as <|im_start|>")
-    instruction_leak: bool | None = setting(None, "drop an answer that introduces itself or repeats the instruction")
-    too_short: bool | None = setting(None, "drop a text with fewer tokens than its prompt's min_completion_tokens")
-    length_ratio: bool | None = setting(
-        None, "drop an answer too short or long against the source, by its prompt's bounds"
-    )
-    repetition: bool | None = setting(None, "drop an answer that repeats itself")
-    copy: bool | None = setting(None, "drop an answer that is nearly the source again")
-    language_changed: bool | None = setting(None, "drop an answer in another language than the source")
-    max_repeated: float = setting(
-        0.2, "repetition: share of five-word stretches that stood in the answer before, 0 to 1"
-    )
-    max_copied: float = setting(0.85, "copy: share of five-word stretches that are the source's, 0 to 1")
-    language_confidence: float = setting(0.7, "language_changed: least confidence in each of both languages, 0 to 1")
 
     def __post_init__(self):
-        if self.preset not in PRESETS:
-            raise BadRequest(f"clean.preset is {self.preset!r}. There are: strict, wrap, null.")
-        for name in ("max_repeated", "max_copied", "language_confidence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadRequest(f"clean.{name} is a share from 0 to 1, got {getattr(self, name)}. For 60% write 0.6.")
+        if self.preset is not None and self.preset not in PRESETS:
+            raise BadRequest(f"clean.preset is {self.preset!r}. There are: {', '.join(PRESETS)}, null.")
+        for name, threshold in THRESHOLDS.items():
+            threshold.check(name, getattr(self, name))
 
     def on(self, rule: str) -> bool:
         """Tell whether a rule is on: as said, else as the preset says."""
         said = getattr(self, rule)
-        return rule in PRESETS[self.preset] if said is None else said
+        return self.preset in RULES[rule].presets if said is None else said
+
+
+# A field a rule, and one a threshold.
+CleanConfig = make_dataclass(
+    "CleanConfig",
+    [
+        *((name, bool | None, setting(None, rule.doc)) for name, rule in RULES.items()),
+        *((name, float, setting(threshold.default, threshold.doc)) for name, threshold in THRESHOLDS.items()),
+    ],
+    bases=(CleanPreset,),
+    namespace={"__module__": __name__, "__doc__": CleanPreset.__doc__},
+)
 
 
 class Clean:
@@ -111,11 +70,9 @@ class Clean:
 
     def __init__(self, config: CleanConfig, prompts: dict[str, Prompt]):
         self.prompts = prompts
-        self.repairs = [(name, repair) for name, repair in REPAIRS.items() if config.on(name)]
-        self.unwraps = config.on("quotes_cut")
-        rules = _rules(config)
-        self.drops = [(name, rules[name]) for name in DROPS if config.on(name)]
-        self.source = lru_cache(maxsize=16)(Text)  # the styles of a chunk stand beside each other
+        self.repairs = [name for name in REPAIRS if config.on(name)]
+        self.drops = [(name, drop.make(config)) for name, drop in DROPS.items() if config.on(name)]
+        self.source = lru_cache(maxsize=16)(AnalysedText)  # the styles of a chunk stand beside each other
 
     def __call__(self, table: pa.Table) -> pa.Table:
         looked_at = rewrites(table)
@@ -135,65 +92,44 @@ class Clean:
         """Give a row's text, the repairs done, and (reason, detail) if it must leave."""
         prompt, source, answer = self.prompts[row["style"]], row["source_text"], row["text"] or ""
         parsed, repairs = self._repair(answer, source, prompt, row)
-        judged = Row(
-            written=Text(parsed.written),
+        judged = JudgedRewrite(
+            written=AnalysedText(parsed.written),
             source=self.source(source),
             prompt=prompt,
             tokens=_tokens(parsed.text, answer, row),
             finish_reason=row["finish_reason"],
             failure=(parsed.reason, parsed.detail),
         )
-        for name, rule in self.drops:
-            detail = rule(judged)
+        for name, judge in self.drops:
+            detail = judge(judged)
             if detail is not None:
                 return parsed.text, repairs, (name, detail)
         return parsed.text, repairs, None
 
     def _repair(self, answer: str, source: str, prompt: Prompt, row: dict) -> tuple[Parsed, list[str]]:
         done = []
-        for name, repair in self.repairs:
-            if name == "intro_cut" and prompt.required_prefix:
-                continue  # its opening line is an introduction that we asked for
-            answer = _mend(answer, source, name, repair, done)
+        fixed = bool(prompt.required_prefix)
+        answer = _mend(
+            answer, source, [name for name in self.repairs if not (fixed and REPAIRS[name].spares_opening)], done
+        )
         parsed = prompt.parse(answer, source, row["source_tokens"], row["id"])
-        if prompt.required_prefix and parsed.reason != "prefix_missing":
+        if fixed and parsed.reason != "prefix_missing":
             done.append("prefix_cut")
-            if self.unwraps and parsed.text == parsed.written:  # quotes may stand behind the opening line, too
-                text = _mend(parsed.text, source, "quotes_cut", unwrap, done)
+            if parsed.text == parsed.written:  # quotes may stand behind the opening line, too
+                behind = [name for name in self.repairs if REPAIRS[name].behind_opening]
+                text = _mend(parsed.text, source, behind, done)
                 parsed = replace(parsed, text=text, written=text)
         return parsed, done
 
 
-def _mend(answer: str, source: str, name: str, repair: Repair, done: list[str]) -> str:
-    mended = repair(answer, source)
-    if mended.strip() != answer.strip() and name not in done:
-        done.append(name)
-    return mended
-
-
-def _rules(config: CleanConfig) -> dict[str, Rule]:
-    rules = {
-        "truncated": truncated,
-        "empty": empty,
-        "refusal": refused,
-        "prefix_missing": partial(_failed, "prefix_missing"),
-        "unparsable": partial(_failed, "unparsable"),
-        "template_markers": marked,
-        "instruction_leak": leaked,
-        "too_short": too_short,
-        "length_ratio": out_of_proportion,
-        "repetition": partial(repetitive, most=config.max_repeated),
-        "copy": partial(copied, most=config.max_copied),
-    }
-    if config.on("language_changed"):
-        rules["language_changed"] = Language(config.language_confidence).changed
-    return rules
-
-
-def _failed(name: str, row: Row) -> str | None:
-    """The prompt's own check of its answer."""
-    reason, detail = row.failure
-    return detail if reason == name else None
+def _mend(answer: str, source: str, repairs: Iterable[str], done: list[str]) -> str:
+    """Do some repairs, and note those that changed something."""
+    for name in repairs:
+        mended = REPAIRS[name].cut(answer, source)
+        if mended.strip() != answer.strip() and name not in done:
+            done.append(name)
+        answer = mended
+    return answer
 
 
 def _tokens(text: str, answer: str, row: dict) -> int:

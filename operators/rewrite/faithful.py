@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.models.sentence_encoder import PACKAGED, SentenceEncoder, locate
-from operators.rewrite.rules.facts import lost_names, lost_numbers
+from operators.rewrite.facts import lost_names, lost_numbers
 from operators.settings import setting
 from operators.table import reject, rewrites, spread, with_columns
 

@@ -20,7 +20,7 @@ ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents a
 VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
 
 
-class State(NamedTuple):
+class FileState(NamedTuple):
     """Size of a file, and what changes with its contents."""
 
     bytes: int
@@ -70,7 +70,7 @@ def _require(config: InputConfig) -> None:
         )
 
 
-def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, State]]:
+def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, FileState]]:
     """Yield (name, address, state) of the files of one path."""
     try:
         root, files, named = _listed(path, storage)
@@ -80,7 +80,7 @@ def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tup
         yield name, f"{root}{name}", files[name]
 
 
-def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, State], bool]:
+def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, FileState], bool]:
     """Return the address of a path's root with a slash at its end, states by name, and whether it is one named file."""
     filesystem, place = open_filesystem(path, storage)
     scheme = "" if local_path(path) else path.partition("://")[0] + "://"
@@ -102,15 +102,15 @@ def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, State], b
     return f"{scheme}{root}/", files, False
 
 
-def _states(entries: dict[str, dict], root: str) -> dict[str, State]:
+def _states(entries: dict[str, dict], root: str) -> dict[str, FileState]:
     return {
-        name[len(root) + 1 :]: State(entry["size"] or 0, str(next(filter(None, map(entry.get, VERSIONS)), "")))
+        name[len(root) + 1 :]: FileState(entry["size"] or 0, str(next(filter(None, map(entry.get, VERSIONS)), "")))
         for name, entry in entries.items()
         if entry["type"] == "file"
     }
 
 
-def _walk(root: str) -> dict[str, State]:
+def _walk(root: str) -> dict[str, FileState]:
     """List a local folder. Links are followed, but no folder is listed twice."""
 
     def fail(error: OSError):
@@ -128,10 +128,10 @@ def _walk(root: str) -> dict[str, State]:
             try:
                 entry = os.stat(path)
             except FileNotFoundError:  # a link to nowhere: reading it will say so
-                files[path[len(root) + 1 :]] = State(0, "")
+                files[path[len(root) + 1 :]] = FileState(0, "")
                 continue
             if stat.S_ISREG(entry.st_mode):
-                files[path[len(root) + 1 :]] = State(entry.st_size, str(entry.st_mtime))
+                files[path[len(root) + 1 :]] = FileState(entry.st_size, str(entry.st_mtime))
     return files
 
 

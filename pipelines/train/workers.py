@@ -127,7 +127,7 @@ class Rank:
 
     def _trainer(self):
         from operators.learn.losses import build_loss
-        from operators.learn.training.feeding import Shards
+        from operators.learn.training.data.feeding import Shards
         from operators.learn.training.loop import Trainer
 
         plan, storage = self.plan, self.ledger.place.storage

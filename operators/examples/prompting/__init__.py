@@ -1,7 +1,9 @@
 """Examples as the tokens that a model reads: templates frame what is said, and the answer's tokens are marked.
 
-`templates.py` has the frames, `chat.py` a model's own; `encoding.py` turns framed text into tokens; `prompting.py` is what a
-measure or a pipeline calls.
+prompting.py   from examples to tokens, and which of them are the answer
+templates.py   the standard frames of the field
+chat.py        a model's own chat template
+encoding.py    texts into tokens, with the places of their parts
 """
 
 from operators.examples.prompting.prompting import Prompting, PromptingConfig, Tokens

@@ -1,4 +1,12 @@
-"""How the loss of each token moves while a model learns: statistics, classes, curves, and a page to look at them."""
+"""How the loss of each token moves while a model learns: statistics, classes, curves, and a page to look at them.
+
+statistics.py   four sums a token, while checkpoints pass by
+classes.py      high or low before, high or low after
+page.py         the page
+plot.py         the loss of each class as a picture
+pieces.py       the text of each token
+look.py         colours and legends
+"""
 
 from operators.learn.dynamics.classes import (
     CLASSES,

@@ -16,15 +16,17 @@ Nothing here imports torch but `loop` and what it stands on, so a pipeline impor
 from a thread of its own. `rows` are the rows of each shard, in the order of the artifact. A step that goes wrong raises
 `Diverged` (results.py) on all ranks before any weight has changed.
 
-| file | what it does |
-|---|---|
-| `config.py`, `schedule.py` | what a run can be told; the learning rate of a step |
-| `data_order.py` | which row is the n-th sample, whatever the number of ranks |
-| `feeding.py` | samples into batches; scores held against their rows |
-| `model.py` | the model, from scratch or from a folder, and adapters (`lora.*`) that are trained in its place |
-| `parallel.py` | ranks: sums, gathering, sharded parameters |
-| `objective.py` | model and loss in one forward |
-| `step.py`, `optimizer.py` | the passes of one step; AdamW and the exact clip |
-| `loop.py`, `results.py` | the generator of steps; what comes of one, or why it was not taken |
-| `checkpoint.py`, `evaluation.py`, `throughput.py` | saving; loss on held-out rows; FLOPs |
+config.py       what a run can be told
+loop.py         the generator of steps
+step.py         the passes of one step
+objective.py    model and loss in one forward
+optimizer.py    AdamW and the exact clip
+schedule.py     the learning rate of a step
+model.py        the model, from scratch or from a folder, and adapters (`lora.*`) that are trained in its place
+parallel.py     ranks: sums, gathering, sharded parameters
+data/           which row is the n-th sample; samples into batches
+results.py      what comes of a step, or why it was not taken
+checkpoint.py   saving
+evaluation.py   loss on held-out rows
+throughput.py   FLOPs of a step
 """

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import torch
 
-from operators.learn.training.data_order import slices
-from operators.learn.training.feeding import take
+from operators.learn.training.data.feeding import take
+from operators.learn.training.data.order import slices
 from operators.learn.training.objective import Objective, on_device
 from operators.learn.training.parallel import World, free
 from operators.tokens.rows import rows_of

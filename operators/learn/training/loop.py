@@ -14,9 +14,9 @@ from operators.errors import BadRequest
 from operators.learn.losses.base import Loss
 from operators.learn.training.checkpoint import load_state, save_model, save_moments, save_state
 from operators.learn.training.config import TrainingConfig
-from operators.learn.training.data_order import DataOrder, slices
+from operators.learn.training.data.feeding import Batch, Feeder, Sample, Shards
+from operators.learn.training.data.order import DataOrder, slices
 from operators.learn.training.evaluation import Evaluation, evaluate
-from operators.learn.training.feeding import Batch, Feeder, Sample, Shards
 from operators.learn.training.model import adapt, build_model, lora_of
 from operators.learn.training.objective import Objective, on_device
 from operators.learn.training.optimizer import build_optimizer, mean_and_clip

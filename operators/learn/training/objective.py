@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from operators.learn.losses.base import Loss, LossRows
 from operators.learn.losses.fused import Weighted, weighted_cross_entropy
-from operators.learn.training.feeding import Batch
+from operators.learn.training.data.feeding import Batch
 from operators.models.causal_lm import head_of, hidden_states
 from operators.models.head import token_losses
 

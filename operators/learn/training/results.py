@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from operators.learn.training.feeding import Sample
+from operators.learn.training.data.feeding import Sample
 
 NAMED = 5  # samples that a message names
 

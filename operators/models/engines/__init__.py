@@ -1,4 +1,13 @@
-"""Engines: what completes requests, and how one is chosen by the block of config that is filled."""
+"""Engines: what completes requests, and how one is chosen by the block of config that is filled.
+
+base.py         the contract of an engine
+chat.py         chat messages as the tokens of a prompt
+context.py      what is known of a model before anything heavy is imported
+refusals.py     an engine that refuses everyone, told from bad requests
+openai/         any server that speaks OpenAI's protocol
+transformers/   plain transformers
+vllm/           vLLM in this process
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,14 +1,17 @@
-"""The contract of a rule: it looks at one rewrite and says why it must leave, or nothing.
+"""The contract of a rule: what it says of itself, and what it looks at.
 
-A repair is a function from (text, source) to the text with something cut away. Both are careful of what the source says
-itself: a page about refusals, prompts or paraphrases is not to be punished for it.
+A rule is a file of this folder with one RULE in it, a Repair or a Drop. The file's name is the rule's: of its setting, of its
+reason for dropping a rewrite, in the column `repaired`. Rules are careful of what the source says itself: a page about
+refusals, prompts or paraphrases is not to be punished for it.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+from operators.errors import BadRequest
 from operators.rewrite.prompts import Prompt
 
 # A unit is a word, or one character of a script that is written without spaces (Chinese, Japanese, Thai, Lao, Burmese,
@@ -19,7 +22,7 @@ UNSPACED = (
 UNIT = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]{{1,24}}")
 
 
-class Text:
+class AnalysedText:
     """A text and what several rules want to know of it, worked out once."""
 
     def __init__(self, value: str):
@@ -84,20 +87,74 @@ class Phrases:
 
 
 @dataclass
-class Row:
-    """What the rules look at.
+class JudgedRewrite:
+    """What the drops look at.
 
     `written` is what the model wrote, repaired and brought into its form; `tokens` is an estimate of the tokens of the
     text that the row will hold. `failure` is (reason, detail) where the prompt's own check failed.
     """
 
-    written: Text
-    source: Text
+    written: AnalysedText
+    source: AnalysedText
     prompt: Prompt
     tokens: int
     finish_reason: str | None
     failure: tuple[str | None, str | None]
 
+    def failed(self, reason: str) -> str | None:
+        """Give the detail of the prompt's own check where it failed for this reason."""
+        return self.failure[1] if self.failure[0] == reason else None
 
-Rule = Callable[[Row], str | None]  # the detail (what was measured, and the limit) of a row that must leave, else None
-Repair = Callable[[str, str], str]  # (text, source) -> the text, shorter or as it was
+
+Cut = Callable[[str, str], str]  # (text, source) -> the text, shorter or as it was
+Judge = Callable[
+    [JudgedRewrite], str | None
+]  # the detail (what was measured, and the limit) if it must leave, else None
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a rule can be told: a field of CleanConfig. `check(name, value)` raises BadRequest for an impossible one."""
+
+    default: float
+    doc: str
+    check: Callable[[str, float], None]
+
+
+def share(default: float, doc: str) -> Threshold:
+    """A threshold that is a share from 0 to 1."""
+
+    def check(name: str, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise BadRequest(f"clean.{name} is a share from 0 to 1, got {value}. For 60% write 0.6.")
+
+    return Threshold(default, doc, check)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A rule that cuts something away, before the answer is brought into its prompt's form.
+
+    `doc` is the line of its setting, `presets` are those in which it is on. Where the prompt fixes the answer's opening line,
+    `spares_opening` leaves the rule out, and `behind_opening` asks it once more of what stands behind that line.
+    """
+
+    doc: str
+    cut: Cut
+    presets: tuple[str, ...] = ("strict",)
+    spares_opening: bool = False
+    behind_opening: bool = False
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A rule that says why a rewrite must leave.
+
+    `doc` is the line of its setting, `presets` are those in which it is on. `make` is given the CleanConfig, where its
+    `thresholds` stand by name, and is called for a rule that is on: it may load what is heavy.
+    """
+
+    doc: str
+    make: Callable[[Any], Judge]
+    presets: tuple[str, ...] = ("strict",)
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)

@@ -6,8 +6,8 @@ Source: WRAP, arXiv:2401.16380, appendix B: after the cut, a flagged word still 
 from functools import lru_cache
 
 from operators.rewrite.prompts import Prompt
-from operators.rewrite.rules.base import Phrases, Row, Text
-from operators.rewrite.rules.introduction import introduces
+from operators.rewrite.rules.base import AnalysedText, Drop, JudgedRewrite, Phrases
+from operators.rewrite.rules.intro_cut import introduces
 
 WORDS = 6  # so many words of the instruction in a row are no accident
 LINE = r"^[ \t*_(>-]*"  # a line may begin in brackets or bold
@@ -32,15 +32,15 @@ TALK = Phrases(
 )
 
 
-def leaked(row: Row) -> str | None:
+def leaked(rewrite: JudgedRewrite) -> str | None:
     """Quote what leaked: a line that introduces, talk about the task, or a stretch of the prompt's own words."""
-    written, source = row.written, row.source
+    written, source = rewrite.written, rewrite.source
     if introduces(written.value) and not introduces(source.value):
         return "a line introduces the rewrite still"
     found = TALK.find(written.plain)
     if found and not TALK.find(source.plain):
         return f'the answer says "{found}"'
-    length, own = _own_words(row.prompt)
+    length, own = _own_words(rewrite.prompt)
     leaks = own.intersection(written.runs(length))
     leaks = leaks.difference(source.runs(length)) if leaks else leaks
     return f'the answer repeats the instruction: "{" ".join(min(leaks))}"' if leaks else None
@@ -48,5 +48,12 @@ def leaked(row: Row) -> str | None:
 
 @lru_cache(maxsize=256)
 def _own_words(prompt: Prompt) -> tuple[int, frozenset[tuple[str, ...]]]:
-    text = Text(prompt.instructions)
+    text = AnalysedText(prompt.instructions)
     return text.span(WORDS), frozenset(text.runs(text.span(WORDS)))
+
+
+RULE = Drop(
+    "drop an answer that introduces itself or repeats the instruction",
+    lambda config: leaked,
+    presets=("wrap", "strict"),
+)

@@ -1,6 +1,6 @@
 """The model declined, or asked for the text that it had been given."""
 
-from operators.rewrite.rules.base import Phrases, Row
+from operators.rewrite.rules.base import Drop, JudgedRewrite, Phrases
 
 HEAD = 300  # characters in which a refusal shows itself
 TASK = (
@@ -43,7 +43,10 @@ REFUSALS = Phrases(
 )
 
 
-def refused(row: Row) -> str | None:
+def refused(rewrite: JudgedRewrite) -> str | None:
     """Say which words refuse, if the answer begins so and the source has no words of that kind."""
-    found = REFUSALS.find(row.written.plain[:HEAD])
-    return f'the answer says "{found}"' if found and not REFUSALS.find(row.source.plain) else None
+    found = REFUSALS.find(rewrite.written.plain[:HEAD])
+    return f'the answer says "{found}"' if found and not REFUSALS.find(rewrite.source.plain) else None
+
+
+RULE = Drop("drop an answer that declines the task or asks for the text", lambda config: refused)

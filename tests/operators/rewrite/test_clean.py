@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
-from operators.rewrite.clean import DROPS, PRESETS, REPAIRS, Clean, CleanConfig
+from operators.rewrite.clean import Clean, CleanConfig
 from operators.rewrite.prompts import load_prompt, prompt_names
-from operators.rewrite.rules.base import Text
-from operators.rewrite.rules.language import script
+from operators.rewrite.rules import RULES
+from operators.rewrite.rules.base import AnalysedText
+from operators.rewrite.rules.language_changed import script
 from operators.table import ORIGINAL
 from tests.rows import completed
 
@@ -408,8 +409,10 @@ def test_an_empty_table_and_one_of_originals_alone_keep_their_schema():
 
 
 def test_presets_name_their_rules_and_a_setting_of_ones_own_wins():
-    assert {rule for rule in (*REPAIRS, *DROPS) if CleanConfig(preset="wrap").on(rule)} == PRESETS["wrap"]
-    assert all(CleanConfig(preset="strict").on(rule) for rule in (*REPAIRS, *DROPS))
+    of_the_paper = {"intro_cut", "instruction_leak", "empty"}
+    assert {rule for rule in RULES if CleanConfig(preset="wrap").on(rule)} == of_the_paper
+    assert all(CleanConfig(preset="strict").on(rule) for rule in RULES)
+    assert not any(CleanConfig(preset=None).on(rule) for rule in RULES)
     assert clean(SOURCE, by=Clean(CleanConfig(preset="strict", copy=False), PROMPTS))["reason"] is None
     assert clean(SOURCE, by=Clean(CleanConfig(preset="wrap"), PROMPTS))["reason"] is None
     assert clean(SOURCE, by=Clean(CleanConfig(preset="wrap", copy=True), PROMPTS))["reason"] == "copy"
@@ -497,4 +500,4 @@ def test_an_answer_of_a_hundred_thousand_signs_takes_no_time(piece):
     ],
 )
 def test_the_script_of_a_text_is_that_of_most_of_its_letters(text, expected):
-    assert script(Text(text))[0] == expected
+    assert script(AnalysedText(text))[0] == expected

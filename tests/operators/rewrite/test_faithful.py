@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
+from operators.rewrite.facts import lost_names, lost_numbers
 from operators.rewrite.faithful import Faithful, FaithfulConfig, check_encoder
-from operators.rewrite.rules.facts import lost_names, lost_numbers
 from operators.table import ORIGINAL
 from tests.rows import completed
 

@@ -1,1 +1,6 @@
-"""vLLM in this process."""
+"""vLLM in this process, on GPUs or on the CPU.
+
+engine.py      the engine
+arguments.py   the settings that are taken where none were given
+lifeline.py    a child process that does not outlive its parent
+"""

@@ -12,7 +12,7 @@ from operators.learn.training.config import (
     TrainedModelConfig,
     TrainingConfig,
 )
-from operators.learn.training.feeding import Shards
+from operators.learn.training.data.feeding import Shards
 from operators.tokens.rows import PackedRows, Packing, checksums
 
 PACKING = Packing(window=16, cross_document=False, tokenizer="none", vocabulary=61, eos=1)

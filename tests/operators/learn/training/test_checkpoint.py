@@ -8,7 +8,7 @@ from operators.learn.losses import build_loss
 from operators.learn.losses.config import LossConfig
 from operators.learn.training import checkpoint
 from operators.learn.training.config import TrainedModelConfig
-from operators.learn.training.feeding import Shards
+from operators.learn.training.data.feeding import Shards
 from operators.learn.training.loop import Trainer
 from operators.learn.training.parallel import World
 from operators.text.tokenizer import contents_digest, load_tokenizer

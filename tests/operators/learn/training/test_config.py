@@ -62,7 +62,7 @@ def test_importing_the_settings_loads_no_heavy_library():
     import subprocess
     import sys
 
-    code = "import sys, operators.learn.training.config, operators.learn.training.schedule, operators.learn.training.data_order; "
+    code = "import sys, operators.learn.training.config, operators.learn.training.schedule, operators.learn.training.data.order; "
     assert (
         subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=False).returncode == 0
     )

@@ -5,8 +5,8 @@ import torch
 
 from operators.learn.losses.config import LossConfig
 from operators.learn.training.config import BatchConfig
-from operators.learn.training.data_order import DataOrder
-from operators.learn.training.feeding import Feeder
+from operators.learn.training.data.feeding import Feeder
+from operators.learn.training.data.order import DataOrder
 from operators.learn.training.loop import Trainer
 from operators.learn.training.objective import on_device
 from operators.learn.training.parallel import World

@@ -10,8 +10,8 @@ from operators.errors import BadRequest
 from operators.learn.losses import build_loss
 from operators.learn.losses.config import LossConfig
 from operators.learn.training.config import BatchConfig, ScheduleConfig
-from operators.learn.training.data_order import DataOrder
-from operators.learn.training.feeding import Feeder
+from operators.learn.training.data.feeding import Feeder
+from operators.learn.training.data.order import DataOrder
 from operators.learn.training.loop import Trainer, decoder_layers
 from operators.learn.training.objective import on_device
 from operators.learn.training.parallel import World

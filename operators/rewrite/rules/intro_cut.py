@@ -5,6 +5,8 @@ Source of the repair: WRAP, arXiv:2401.16380, appendix B: the first segment is c
 
 import re
 
+from operators.rewrite.rules.base import Repair
+
 LONGEST = 240  # characters of a first line that can be an introduction
 COLONS = (":", "\uff1a")
 REST = r"[^\n:.!?。\uff1a]{0,100}"  # within one sentence
@@ -105,3 +107,11 @@ def _announces(text: str) -> bool:
 
 def _straight(text: str) -> str:
     return text.replace("\u2019", "'")
+
+
+RULE = Repair(
+    'cut an introduction ("Here is a paraphrase:") in the first segment',
+    cut_introduction,
+    presets=("wrap", "strict"),
+    spares_opening=True,  # an opening line that the prompt fixes is an introduction that we asked for
+)

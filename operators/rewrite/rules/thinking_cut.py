@@ -2,6 +2,8 @@
 
 import re
 
+from operators.rewrite.rules.base import Repair
+
 TAGS = "think|thinking|thought|reasoning|reflection|scratchpad"
 BLOCK = re.compile(rf"<({TAGS})>.*?</\1>\s*", re.IGNORECASE | re.DOTALL)
 OPENED = re.compile(rf"<(?:{TAGS})>", re.IGNORECASE)
@@ -27,3 +29,6 @@ def cut_thinking(text: str, source: str) -> str:
         if found and found[0].strip() not in source:
             text = text[: found.start()] + text[found.end() :]
     return text
+
+
+RULE = Repair("cut reasoning blocks and turn markers around the answer", cut_thinking)

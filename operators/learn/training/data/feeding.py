@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.learn.training.data_order import DataOrder, Group
+from operators.learn.training.data.order import DataOrder, Group
 from operators.tokens.rows import PackedRows, Packing, checksums, flat, rows_of
 
 

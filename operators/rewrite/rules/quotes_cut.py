@@ -2,6 +2,8 @@
 
 import re
 
+from operators.rewrite.rules.base import Repair
+
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』"}
 FENCE = re.compile(r"\A```[\w-]*\n(.*)\n```\Z", re.DOTALL)
 
@@ -18,3 +20,6 @@ def unwrap(text: str, source: str) -> str:
         if text[0] not in inner and closing not in inner:
             return inner.strip()
     return text
+
+
+RULE = Repair("take away quotes or a code fence around the whole answer", unwrap, behind_opening=True)

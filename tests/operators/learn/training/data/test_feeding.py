@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from operators.errors import BadRequest
-from operators.learn.training.data_order import DataOrder
-from operators.learn.training.feeding import Feeder, Shards
+from operators.learn.training.data.feeding import Feeder, Shards
+from operators.learn.training.data.order import DataOrder
 from operators.tokens.rows import rows_of
 from tests.operators.learn.training.small import PACKING, packed, scored, shards
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from operators.rewrite.rules.base import Row, Text
+from operators.rewrite.rules.base import AnalysedText, Drop, JudgedRewrite, share
 
 # First code point of each range and its script. Chinese and Japanese are told apart by the classifier.
 RANGES = [
@@ -36,22 +36,22 @@ class Language:
         self.confidence = confidence
         self.detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
 
-    def changed(self, row: Row) -> str | None:
+    def changed(self, rewrite: JudgedRewrite) -> str | None:
         """Say which language became which. A short text, a close pair and a doubtful verdict are let through."""
-        if _shares_words(row):
+        if _shares_words(rewrite):
             return None
-        source, source_share = script(row.source)
-        written, written_share = script(row.written)
+        source, source_share = script(rewrite.source)
+        written, written_share = script(rewrite.written)
         if source is None or written is None:
             return None
         if source != written and min(source_share, written_share) > 0.6:
             return f"the source is in {source} script, {written_share:.2f} of the answer's letters are {written}"
-        was, now = self._language(row.source), self._language(row.written)
+        was, now = self._language(rewrite.source), self._language(rewrite.written)
         if was is None or now is None or was == now or any({was, now} <= group for group in ALIKE):
             return None
         return f"the source is in {was}, the answer in {now}, each with at least {self.confidence} confidence"
 
-    def _language(self, text: Text) -> str | None:
+    def _language(self, text: AnalysedText) -> str | None:
         if not hasattr(text, "language"):
             sample = LABELS.sub("", text.value)
             if len(sample) > 2 * SAMPLE:
@@ -61,17 +61,17 @@ class Language:
         return text.language
 
 
-def _shares_words(row: Row) -> bool:
+def _shares_words(rewrite: JudgedRewrite) -> bool:
     """Tell whether so many words of the answer are the source's that the two are in one language.
 
     Far cheaper than the classifier. Names, numbers and loans are a smaller share of a translation. Characters of scripts
     without spaces are no words: Chinese and Japanese share many.
     """
-    written = {unit for unit in row.written.different if unit.isalpha()}
-    return row.source.spaced and len(written & row.source.different) > SHARED_WORDS * len(written)
+    written = {unit for unit in rewrite.written.different if unit.isalpha()}
+    return rewrite.source.spaced and len(written & rewrite.source.different) > SHARED_WORDS * len(written)
 
 
-def script(text: Text) -> tuple[str | None, float]:
+def script(text: AnalysedText) -> tuple[str | None, float]:
     """Give the script of most letters and its share of them; (None, 0) where there are too few letters to tell."""
     points = np.frombuffer(text.letters.encode("utf-32-le", "replace"), dtype="<u4")
     counts = np.bincount(np.searchsorted(STARTS, points, side="right"), minlength=len(SCRIPTS))
@@ -84,3 +84,12 @@ def script(text: Text) -> tuple[str | None, float]:
     best = max(totals, key=totals.get)
     enough = totals[best] >= FEWEST.get(best, FEWEST_ELSEWHERE)
     return (best, totals[best] / sum(totals.values())) if enough else (None, 0.0)
+
+
+RULE = Drop(
+    "drop an answer in another language than the source",
+    lambda config: Language(config.language_confidence).changed,
+    thresholds={
+        "language_confidence": share(0.7, "language_changed: least confidence in each of both languages, 0 to 1")
+    },
+)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
-from operators.learn.training.data_order import DataOrder, slices
+from operators.learn.training.data.order import DataOrder, slices
 
 shard_rows = st.lists(st.integers(0, 7), min_size=1, max_size=12).filter(any)
 seeds = st.integers(0, 2**40)
