@@ -42,7 +42,7 @@ from operators.learn.training.config import (
     TrainedModelConfig,
     TrainingConfig,
 )
-from operators.learn.training.feeding import Shards, take
+from operators.learn.training.data.feeding import Shards, take
 from operators.learn.training.loop import Trainer
 from operators.learn.training.objective import on_device
 from operators.learn.training.parallel import World

@@ -1,8 +1,6 @@
-"""What we do, in which order. A pipeline is a folder; all have the same file names.
-
-job.py        what it can be told
-pipeline.py   what a run must know of it
-    dag.py or tasks.py, report.py, card.py, pace.py, artifact.py: what Ray does, what people read, what later stages open
+"""What we do, in which order. A pipeline is a folder, and all have the same file names: `job` is what it can be told, `pipeline`
+what a run must know of it, `dag` or `tasks` what Ray does, `report`, `card` and `pace` what people read, `artifact` how later stages
+open what it made.
 
 The front, the pipelines, and what they stand on, each line on the ones below it:
 
