@@ -1,6 +1,6 @@
 """What we do, in which order. A pipeline is a folder, and all have the same file names: `job` is what it can be told, `pipeline`
-what a run must know of it, `dag` or `tasks` what Ray does, `report`, `card` and `pace` what people read, `artifact` how later stages
-open what it made.
+what a run must know of it, `dag` or `tasks` what Ray does, `report`, `card` and `pace` what people read, `artifact` how
+later stages open what it made.
 
 The front, the pipelines, and what they stand on, each line on the ones below it:
 
