@@ -1,5 +1,7 @@
 # make quickstart   rephrase real text with a demonstration model on this machine's processor
-# make test         everything that must hold before a push
+# make check        what one runs while working: lint, import contracts, and all tests that start neither Ray nor a model
+# make test         what must hold before a push: these, and a short form of everything else
+# make test-all     the long forms too: more kills and storms, all smoke configs
 
 PYTHON ?= python3
 UV := uv==0.13.8
@@ -7,16 +9,27 @@ TORCH := $(shell grep '^torch==' requirements-cpu.txt)
 PIP_INSTALL := .venv/bin/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile
 INSTALLED := .venv/installed
 
-.PHONY: quickstart test install
+WORKERS ?= 3# processes that test side by side: more than two cores, because tests wait for Ray and engines to start
+PYTEST := .venv/bin/python -m pytest -q -n $(WORKERS) --durations=10
+
+.PHONY: quickstart lint check test test-all install
 
 quickstart: install
 	.venv/bin/python -m pipelines.quickstart
 
-test: install
+lint: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
-	.venv/bin/python -m pytest -q
+
+check: lint
+	$(PYTEST) -m "not ray and not model and not long"
+
+test: lint
+	$(PYTEST) -m "not long"
+
+test-all: lint
+	$(PYTEST)
 
 install: $(INSTALLED)
 

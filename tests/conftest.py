@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ os.environ.update(
         "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait cost a busy machine the most
         "VLLM_CPU_KVCACHE_SPACE": "1",
     }
 )
@@ -22,13 +24,42 @@ os.environ.update(
 # A shell starts what runs in its background deaf to Ctrl-C, and all that the tests start would be so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+WEIGHTS = {"long": 300, "ray": 100, "model": 1}  # what a test is taken to cost, to begin with the dearest modules
+WORKER = (
+    "PYTEST_XDIST_WORKER" in os.environ
+)  # here runs one of pytest-xdist's processes; what it finds the first one tells
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m deselects
+def pytest_collection_modifyitems(items):
+    """Mark what uses the shared Ray, and begin with what takes longest: modules with Ray, with models, all others.
+
+    pytest-xdist hands out whole modules in this order (--dist=loadfile, for its loadgroup does nothing with pytest 9.2), so that
+    what a module's fixtures made is made once, and one Ray is shared by all modules that a process is given.
+    """
+    for item in items:
+        if "ray_session" in item.fixturenames:
+            item.add_marker("ray")
+    weights = Counter()
+    for item in items:
+        weights[item.path] += next((w for kind, w in WEIGHTS.items() if item.get_closest_marker(kind)), 0)
+    items.sort(key=lambda item: -weights[item.path])  # stable: a module stays together, in its order
 
 
 def pytest_runtest_logreport(report):
     """Tell why a test failed at once: a later one that hangs for good takes the summary with it."""
-    if report.failed:
+    if report.failed and not WORKER:
         print(f"\n{report.nodeid}\n{report.longreprtext[-4000:]}", file=sys.stderr)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem, sched):
+    """Do not do again a test that ended its process; pytest-xdist would, and give up the rest of the module for it."""
+    assigned = [module for work in sched.assigned_work.values() for module in work.values()]
+    for module in (*sched.workqueue.values(), *assigned):
+        if crashitem in module:
+            module[crashitem] = True
 
 
 @pytest.fixture(scope="session")

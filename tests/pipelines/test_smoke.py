@@ -13,6 +13,7 @@ from pipelines.run.execute import run_pipeline
 from tests.tiny_model import make_tiny_model
 
 CONFIGS = Path("configs")
+SMALL = ["input.limit=60", "budget.rows=10", "report.sample=5"]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=str)
@@ -41,33 +42,44 @@ def test_the_smoke_twins_of_selective_pretraining_run_one_after_the_other(tmp_pa
     assert (tmp_path / "dynamics" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_the_smoke_twin_of_select_runs(tmp_path):
+    documents, model = _corpus(tmp_path)
+    _run("select", tmp_path, documents, *SMALL, f"scorer.path={model}", "selectors=[random,zip]")
+
+
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("ray_session")
 def test_the_smoke_twins_of_selection_run(tmp_path):
-    write_documents(tmp_path / "docstrings.jsonl")
+    documents, model = _corpus(tmp_path)
+    _run("select", tmp_path, documents, *SMALL, f"scorer.path={model}")
+    students = [
+        f"evaluation.path={tmp_path / 'docstrings.jsonl'}",
+        f"student.tokenizer={model}",
+        "random_seeds=2",
+        "student.steps=2",
+        "student.workers.cpus=1",
+    ]
+    _run("compare", tmp_path, documents, *SMALL, *students)
+
+
+def _corpus(folder: Path) -> tuple[str, Path]:
+    """Write documentation strings; give the setting that reads them, and a tiny model that knows their words."""
+    write_documents(folder / "docstrings.jsonl")
     texts = [document["text"] for document, _ in zip(docstrings(), range(300), strict=False)]
-    model = make_tiny_model(tmp_path / "model", text=texts, vocabulary=1000, context_tokens=2048)
-    documents = f"input.path={tmp_path / 'docstrings.jsonl'}"
-    small = ["input.limit=60", "budget.rows=10", "report.sample=5"]
-    short = {
-        "select": [documents, *small, f"scorer.path={model}"],
-        "compare": [
-            documents,
-            *small,
-            f"evaluation.path={tmp_path / 'docstrings.jsonl'}",
-            f"student.tokenizer={model}",
-            "random_seeds=2",
-            "student.steps=2",
-            "student.workers.cpus=1",
-        ],
-    }
-    for name, words in short.items():
-        entry = PIPELINES[name]
-        job = compose(entry.job_class(), str(CONFIGS / name / "smoke.yaml"), words)
-        _moved(job, tmp_path)
-        place = run_pipeline(entry.pipeline_class()(job), say=lambda line: None)
-        assert verify(place).whole
-        assert (tmp_path / Path(place.url).name / "report.html").stat().st_size > 10_000
+    model = make_tiny_model(folder / "model", text=texts, vocabulary=1000, context_tokens=2048)
+    return f"input.path={folder / 'docstrings.jsonl'}", model
+
+
+def _run(name: str, folder: Path, *words: str) -> None:
+    """Run a smoke config of selection in another folder; its artifact must be whole, with a report."""
+    entry = PIPELINES[name]
+    job = compose(entry.job_class(), str(CONFIGS / name / "smoke.yaml"), list(words))
+    _moved(job, folder)
+    place = run_pipeline(entry.pipeline_class()(job), say=lambda line: None)
+    assert verify(place).whole
+    assert (folder / Path(place.url).name / "report.html").stat().st_size > 10_000
 
 
 def _moved(job, folder: Path) -> None:

@@ -17,6 +17,7 @@ from operators.models.causal_lm import (
 )
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.model
 SMALL = {
     "vocab_size": 120,
     "hidden_size": 32,

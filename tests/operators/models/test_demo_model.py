@@ -8,6 +8,7 @@ from operators.models.demo_model.circuits import lay_copying_circuit
 from operators.models.demo_model.rewriting import medium, qa
 from operators.rewrite.prompts import load_prompt
 
+pytestmark = pytest.mark.model
 TINY = DemoModelConfig(vocabulary=512, width=96, head=32, layers=2, steps=2, batch_tokens=400)
 
 

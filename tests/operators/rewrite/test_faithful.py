@@ -10,6 +10,7 @@ from operators.rewrite.faithful import Faithful, FaithfulConfig, check_encoder
 from operators.table import ORIGINAL
 from tests.rows import completed
 
+pytestmark = pytest.mark.model
 SOURCE = "The port of Halden was built in 1190 by monks. A fire burned most of its wooden houses in 1421."
 GOOD = "Monks laid out the harbour of Halden in 1190; in 1421 a blaze destroyed nearly all the timber homes."
 OTHER = "Photosynthesis turns light into chemical energy inside the leaves of green plants."

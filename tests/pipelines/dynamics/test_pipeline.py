@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from operators.tokens.rows import flat, rows_of
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
 from pipelines.pack.artifact import open_packed
-from tests.pipelines.chain import WINDOW, make_packed, run, table
+from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -36,6 +38,12 @@ def dynamics(here, output, *words):
     return run("dynamics", f"data.path={here / 'packed'}", f"checkpoints=[{models}]", f"output.path={output}", *words)
 
 
+@pytest.fixture(scope="module")
+def finished(here):
+    """The dynamics of four models, to look at or to copy."""
+    return dynamics(here, here / "finished", f"data.scores={here / 'scores'}")
+
+
 def losses(model: str, rows) -> np.ndarray:
     """Give the losses of packed rows under a model, context by context: float64 (R, T)."""
     network, found = load_causal_lm(model), np.full(rows.tokens_RT.shape, np.nan)
@@ -47,8 +55,8 @@ def losses(model: str, rows) -> np.ndarray:
     return np.where(rows.defined_RT, found, np.nan)
 
 
-def test_tokens_are_classified_by_the_line_through_their_losses(here, tmp_path):
-    place = dynamics(here, tmp_path / "out", f"data.scores={here / 'scores'}")
+def test_tokens_are_classified_by_the_line_through_their_losses(here, finished):
+    place = finished
     packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
     found = dict(zip(table(place)["id"].to_pylist(), flat(table(place)["class"]).reshape(-1, WINDOW), strict=True))
     for shard in packed.shards:
@@ -70,8 +78,9 @@ def test_tokens_are_classified_by_the_line_through_their_losses(here, tmp_path):
     assert "H→L" in page and "not kept" in page and "<script" not in page
 
 
-def test_checkpoints_that_were_scored_are_not_scored_again(here, tmp_path):
-    place = dynamics(here, tmp_path / "out")
+def test_checkpoints_that_were_scored_are_not_scored_again(here, finished, tmp_path):
+    place = place_of(tmp_path / "out")
+    shutil.copytree(finished.url, place.url)
     before = {folder: place.names(f"{folder}/data") for folder in place.folders("losses")}
     assert len(before) == MODELS
     place.publish(place.names("data")[0], b"gone")
@@ -79,7 +88,7 @@ def test_checkpoints_that_were_scored_are_not_scored_again(here, tmp_path):
         from pipelines.ledger.proof.verify import run_verify
 
         run_verify(place, repair=True, say=lambda line: None)
-    dynamics(here, tmp_path / "out")
+    dynamics(here, tmp_path / "out", f"data.scores={here / 'scores'}")
     assert verify(place).whole
     assert {folder: place.names(f"{folder}/data") for folder in place.folders("losses")} == before
 

@@ -28,16 +28,21 @@ def carry_out(here, name: str, place: str, *strikes: Strike):
     return outcome
 
 
+@pytest.mark.ray
 def test_a_killed_driver_loses_nothing_and_its_rest_is_done_once(here):
     late = here.undisturbed.requests * 3 // 4
     assert carry_out(here, "driver", "local", Strike("driver", "SIGKILL", after=late)).codes == [-9, 0]
 
 
+@pytest.mark.long
+@pytest.mark.ray
 def test_a_run_outlives_the_death_of_its_engine_and_of_a_worker(here):
     strikes = Strike("engine", "SIGKILL", after=150), Strike("task", "SIGKILL", after=150)
     assert carry_out(here, "workers", "local", *strikes).codes == [0]
 
 
+@pytest.mark.long
+@pytest.mark.ray
 def test_a_run_outlives_an_interruption_of_its_storage(here):
     assert carry_out(here, "storage", "s3", Strike("proxy", "SIGKILL", after=150, pause_s=2.0)).codes == [0]
 

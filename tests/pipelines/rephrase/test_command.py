@@ -14,6 +14,8 @@ from operators.storage.place import Place
 from tests.fakes.openai_server import running_server
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.ray
+
 
 def command(*words: str) -> list[str]:
     return [
@@ -41,7 +43,7 @@ def ids(output) -> list[str]:
     return [value for name in names for value in pq.read_table(name, columns=["id"])["id"].to_pylist()]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_exits_with_130_and_the_same_command_completes_it(tmp_path, sent):
     documents, output = corpus(tmp_path / "notes.jsonl", 900), tmp_path / "out"
     with running_server(latency=0.3) as server:

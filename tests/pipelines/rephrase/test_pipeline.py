@@ -1,6 +1,7 @@
 """The rephrase pipeline from files to artifact, on a real Ray, against a server that only pretends to be a model."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -30,8 +31,11 @@ def server():
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Forty documents of one to five chunks, in two files, one of them with a broken line."""
-    folder = tmp_path / "corpus"
+    return write_corpus(tmp_path / "corpus")
+
+
+def write_corpus(folder):
+    """Write forty documents of one to five chunks, in two files, one of them with a broken line."""
     folder.mkdir()
     for name in ("a", "b"):
         lines = [
@@ -60,6 +64,21 @@ def job(server, corpus, output, *words) -> RephraseJob:
     return compose(RephraseJob, None, [f"{key}={value}" for key, value in settings.items()] + list(words))
 
 
+@pytest.fixture(scope="module")
+def finished(ray_session, server, tmp_path_factory):
+    """A corpus and what was made of it, to be copied: the job of both, and the artifact."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_rephrase(job(server, write_corpus(folder / "corpus"), folder / "out"))
+    return folder
+
+
+@pytest.fixture
+def output(finished, tmp_path):
+    """A finished artifact of the corpus beside the one it is a copy of."""
+    shutil.copytree(finished / "out", tmp_path / "copied")
+    return tmp_path / "copied"
+
+
 def rows(output, folder="data") -> list[dict]:
     return [row for path in sorted((output / folder).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
@@ -82,21 +101,21 @@ def test_every_document_becomes_rows_in_the_promised_form(ray_session, server, c
     assert {row["model"] for row in data if row["style"] != ORIGINAL} == {"fake"}
 
 
-def test_a_finished_run_says_so_and_asks_nothing(ray_session, server, corpus, tmp_path):
-    run_rephrase(job(server, corpus, tmp_path / "out"))
+def test_a_finished_run_says_so_and_asks_nothing(server, finished, output):
     server.clear()
     said = []
-    run_rephrase(job(server, corpus, tmp_path / "out"), say=said.append)
+    run_rephrase(job(server, finished / "corpus", output), say=said.append)
     assert server.stats()["requests"] == 0
     assert "complete" in " ".join(said)
 
 
-def test_a_run_that_died_before_its_card_was_written_gets_it_at_the_next(ray_session, server, corpus, tmp_path):
-    run_rephrase(job(server, corpus, tmp_path / "out"))
-    card = (tmp_path / "out/README.md").read_text()
-    (tmp_path / "out/README.md").unlink()
-    run_rephrase(job(server, corpus, tmp_path / "out"))
-    assert (tmp_path / "out/README.md").read_text() == card
+def test_a_run_that_died_before_its_card_was_written_gets_it_at_the_next(server, finished, tmp_path):
+    output = tmp_path / "out"  # its name stands in the card
+    shutil.copytree(finished / "out", output)
+    card = (output / "README.md").read_text()
+    (output / "README.md").unlink()
+    run_rephrase(job(server, finished / "corpus", output))
+    assert (output / "README.md").read_text() == card
 
 
 def test_an_artifact_inside_its_input_folder_is_not_read(ray_session, server, corpus):
@@ -152,15 +171,14 @@ def test_documents_above_the_bound_go_one_by_one_and_none_waits_for_another(ray_
     assert len({row["document_id"] for row in rows(tmp_path / "out") + rows(tmp_path / "out", "rejected")}) == 4
 
 
-def test_a_run_that_died_before_it_cleaned_up_does_so_at_the_next(ray_session, server, corpus, tmp_path):
-    run_rephrase(job(server, corpus, tmp_path / "out"))
-    place = Place(str(tmp_path / "out"), StorageConfig())
+def test_a_run_that_died_before_it_cleaned_up_does_so_at_the_next(server, finished, output):
+    place = Place(str(output), StorageConfig())
     orphan = f"data/part-00000001-{'0' * 32}.parquet"
     place.publish(orphan, b"of a write that died")
     for number in (1, 2):
         release(Ledger(place, number), swept=False)
     server.clear()
-    run_rephrase(job(server, corpus, tmp_path / "out"))
+    run_rephrase(job(server, finished / "corpus", output))
     assert not place.exists(orphan) and server.stats()["requests"] == 0
 
 
@@ -191,13 +209,10 @@ def test_an_endpoint_that_is_not_there_fails_with_advice(ray_session, server, co
         run_rephrase(job(server, corpus, tmp_path / "out", "engine.openai.base_url=http://127.0.0.1:9/v1"))
 
 
-def test_a_changed_setting_that_decides_content_is_refused_and_a_placement_is_not(
-    ray_session, server, corpus, tmp_path
-):
-    run_rephrase(job(server, corpus, tmp_path / "out"))
-    run_rephrase(job(server, corpus, tmp_path / "out", "engine.openai.concurrency=3", "engine.copies=2"))
+def test_a_changed_setting_that_decides_content_is_refused_and_a_placement_is_not(server, finished, output):
+    run_rephrase(job(server, finished / "corpus", output, "engine.openai.concurrency=3", "engine.copies=2"))
     with pytest.raises(BadRequest, match=r"chunk\.max_tokens: 100 there, 90 now"):
-        run_rephrase(job(server, corpus, tmp_path / "out", "chunk.max_tokens=90"))
+        run_rephrase(job(server, finished / "corpus", output, "chunk.max_tokens=90"))
 
 
 @pytest.mark.parametrize(
@@ -232,12 +247,10 @@ def test_documents_with_equal_ids_are_all_kept_and_the_user_is_told(ray_session,
     assert any("1 documents have the id of another" in line for line in said)
 
 
-def test_the_artifact_loads_with_datasets_and_its_card_has_front_matter(ray_session, server, corpus, tmp_path):
+def test_the_artifact_loads_with_datasets_and_its_card_has_front_matter(output, tmp_path):
     import datasets
     import yaml
 
-    output = tmp_path / "out"
-    run_rephrase(job(server, corpus, output))
     loaded = datasets.load_dataset(str(output), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded.num_rows == len(rows(output))
     front = (output / "README.md").read_text().split("---")[1]

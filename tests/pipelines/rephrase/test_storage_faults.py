@@ -70,6 +70,7 @@ def test_a_run_comes_through_throttling_resets_and_lost_answers(ray_session, fau
     assert server.stats()["requests"] == DOCUMENTS
 
 
+@pytest.mark.long
 def test_credentials_that_expire_in_the_middle_end_the_run_and_the_next_goes_on(ray_session, faulty, server):
     expiring = job(faulty, server, "expiring")
     faulty.fails(answer(400, "ExpiredToken"), "PUT", "/expiring/out/_gristmill/commits/", first=3, times=math.inf)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.usefixtures("ray_session")
+FINISHED = ("score.entropy=true", "output.tokens_per_part=600")
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,14 @@ def score(here, output, *words, models=None, **how):
     )
 
 
-def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, tmp_path):
-    place = score(here, tmp_path / "out", "score.entropy=true", "output.tokens_per_part=600")
+@pytest.fixture(scope="module")
+def finished(here):
+    """Scores in several parts, to look at or to copy."""
+    return score(here, here / "finished", *FINISHED)
+
+
+def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, finished):
+    place = finished
     packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
     scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
     model = load_causal_lm(str(here / "model"))
@@ -59,9 +67,9 @@ def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, tmp_path):
     assert verify(place).whole
 
 
-def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_bytes(here, tmp_path):
-    whole = score(here, tmp_path / "whole", "output.tokens_per_part=600")
-    place = score(here, tmp_path / "out", "output.tokens_per_part=600")
+def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_bytes(here, finished, tmp_path):
+    whole, place = finished, place_of(tmp_path / "out")
+    shutil.copytree(whole.url, place.url)
     before = set(place.names("data"))
     (damaged, *_) = sorted(before)
     place.publish(damaged, b"gone")
@@ -70,7 +78,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_byte
 
         run_verify(place, repair=True, say=lambda line: None)
     kept = set(place.names("data"))
-    score(here, tmp_path / "out", "output.tokens_per_part=600")
+    score(here, tmp_path / "out", *FINISHED)
     after = set(place.names("data"))
     assert before - kept == {damaged} and kept < after and len(after) == len(before)
     assert sorted(map(whole.read, whole.names("data"))) == sorted(map(place.read, after))
@@ -116,20 +124,18 @@ def test_bad_settings_are_told_before_anything_is_spent(here, tmp_path, words, s
     assert not (tmp_path / "out").exists()
 
 
-def test_scores_of_other_rows_are_refused(here, tmp_path):
+def test_scores_of_other_rows_are_refused(finished, tmp_path):
     other = make_packed(tmp_path / "there", 30)
-    place = score(other, tmp_path / "out")
-    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
+    packed = open_packed(str(other / "packed"), StorageConfig(), "data.path")
     with pytest.raises(BadRequest, match=r"belong to other packed rows than .* \(they were made from"):
-        open_scores(place.url, StorageConfig(), "data.scores", packed)
+        open_scores(finished.url, StorageConfig(), "data.scores", packed)
 
 
-def test_a_text_artifact_is_no_packed_one(here, tmp_path):
+def test_a_text_artifact_is_no_packed_one(finished):
     with pytest.raises(
         BadRequest, match=r"was made by `gristmill run score`. Give the folder that `gristmill run pack` made"
     ):
-        place = score(here, tmp_path / "out")
-        open_packed(place.url, StorageConfig(), "data.path")
+        open_packed(finished.url, StorageConfig(), "data.path")
 
 
 def test_unfinished_rows_are_refused(here, tmp_path):
@@ -163,6 +169,7 @@ def test_a_server_can_be_the_reference(here, tmp_path):
     assert (np.isfinite(losses) == rows.defined_RT).all()
 
 
+@pytest.mark.long
 def test_a_killed_actor_and_a_killed_driver_cost_no_row(here, tmp_path):
     place, words = place_of(tmp_path / "out"), ["output.tokens_per_part=64", f"output.path={tmp_path / 'out'}"]
     words += [f"data.path={here / 'packed'}", f"reference.models=[{here / 'model'}]"]

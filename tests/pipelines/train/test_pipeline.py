@@ -81,6 +81,7 @@ def test_a_run_leaves_models_that_others_load_and_a_row_for_every_step(undisturb
     assert len(load_dataset(undisturbed.url, split="train")) == STEPS
 
 
+@pytest.mark.long
 def test_a_run_goes_on_as_if_nothing_had_happened_after_its_worker_and_its_driver_were_killed(
     here, undisturbed, tmp_path
 ):

@@ -15,6 +15,7 @@ from operators.models.contexts import batches, laid_out
 from operators.tokens.rows import PackedRows, Packing, checksums
 from tests.operators.learn.score.references import make_reference, pack, packing_for, plain_scores
 
+pytestmark = pytest.mark.model
 LENGTHS = [5, 40, 1, 1, 17, 2, 90, 3, 12]  # documents; some longer than a row, some of one token
 HALF = 2.0**-10  # relative error of float16
 

@@ -16,6 +16,7 @@ from operators.tokens.rows import Packing
 from tests.operators.learn.training.small import config, packed, shards
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
 
 

@@ -13,6 +13,7 @@ from operators.learn.training.parallel import World
 from tests.operators.learn.training.even_places import EvenPlaces
 from tests.operators.learn.training.small import config, shards
 
+pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
 
 

@@ -10,6 +10,7 @@ from operators.learn.training.parallel import World
 from operators.tokens.rows import rows_of
 from tests.operators.learn.training.small import PACKING, TINY, packed
 
+pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
 
 

@@ -19,6 +19,7 @@ from operators.learn.training.results import Diverged
 from operators.learn.training.schedule import learning_rate_share
 from tests.operators.learn.training.small import config, shards
 
+pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
 PLAIN, SELECTIVE = LossConfig(), LossConfig(name="selective", keep=0.5)
 

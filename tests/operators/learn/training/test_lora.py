@@ -17,6 +17,7 @@ from operators.models.lora import Lora, Moments
 from tests.operators.learn.training.ranks import in_ranks
 from tests.operators.learn.training.small import config, packed, shards
 
+pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
 LORA = LoraConfig(rank=4, alpha=8, dropout=0.0, targets=["q_proj", "v_proj"])
 DROPPING = LoraConfig(rank=4, alpha=8, dropout=0.3, targets=["q_proj", "v_proj"])

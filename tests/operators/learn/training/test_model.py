@@ -12,6 +12,8 @@ from operators.learn.training.model import build_model, llama_config
 from tests.operators.learn.training.small import PACKING, TINY
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.model
+
 
 def test_random_weights_depend_on_the_seed_alone():
     torch.manual_seed(5)

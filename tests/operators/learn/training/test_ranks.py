@@ -18,6 +18,7 @@ from tests.operators.learn.training.even_places import EvenPlaces
 from tests.operators.learn.training.ranks import in_ranks
 from tests.operators.learn.training.small import config, packed, scored, shards
 
+pytestmark = pytest.mark.model
 LOSSES = {
     "cross entropy": LossConfig(),
     "selective, sequence": LossConfig(name="selective"),

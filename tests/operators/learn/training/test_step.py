@@ -9,6 +9,8 @@ from operators.learn.training.loop import Trainer, decoder_layers
 from operators.learn.training.parallel import World
 from tests.operators.learn.training.small import config, shards
 
+pytestmark = pytest.mark.model
+
 
 class Recording(Loss):
     """A loss that trains on every token and notes what it was shown."""

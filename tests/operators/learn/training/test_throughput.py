@@ -8,6 +8,8 @@ from operators.learn.training.model import adapt, build_model
 from operators.learn.training.throughput import flops_per_token, peak_flops
 from tests.operators.learn.training.small import PACKING
 
+pytestmark = pytest.mark.model
+
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_flops_are_those_of_forward_and_backward(tied):

@@ -18,7 +18,14 @@ def openai_engine():
         yield OpenAIEngine(OpenAIConfig(base_url=server.url, model="fake", concurrency=4))
 
 
-@pytest.mark.parametrize("name", ["openai", "transformers", "vllm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai",
+        pytest.param("transformers", marks=pytest.mark.model),
+        pytest.param("vllm", marks=[pytest.mark.model, pytest.mark.long]),
+    ],
+)
 def test_an_engine_keeps_its_promises(name, request):
     engine = request.getfixturevalue(f"{name}_engine")
 

@@ -11,6 +11,7 @@ from operators.select.evaluate import Evaluate, EvaluateConfig, metrics, with_an
 from operators.select.measure.base import ModelConfig, NotFinite
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.model
 ANSWERS = ["location", "number", "a person", "설명"]
 QUESTIONS = [
     "Where does the river stand?",

@@ -6,6 +6,7 @@ from operators.select.measure.base import ModelConfig
 from operators.select.measure.complexity_quality import COMPLEXITY, QUALITY, ComplexityQuality, ComplexityQualityConfig
 from tests.operators.select.measure.scorers import Plain, asked, make_scorer, pool
 
+pytestmark = pytest.mark.model
 PAIRS = [("What is {answer}?", "Two stones."), ("And then?", "Bread, until the first hard frost.")]
 
 

@@ -14,6 +14,7 @@ from operators.select.measure.base import ModelConfig, NotFinite
 from operators.select.measure.likelihood import Likelihood, LikelihoodConfig
 from tests.operators.select.measure.scorers import BEFORE, LABEL, Plain, asked, make_scorer, pool
 
+pytestmark = pytest.mark.model
 QA = [
     ("What does a mill do?", "It grinds grain between two heavy stones."),
     ("Say it.", "!"),

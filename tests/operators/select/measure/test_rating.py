@@ -12,6 +12,7 @@ from operators.select.measure.base import ModelConfig, NotFinite
 from operators.select.measure.rating import PROMPTS, Rating, RatingConfig
 from tests.operators.select.measure.scorers import Plain, asked, make_scorer, pool
 
+pytestmark = pytest.mark.model
 QA = [
     ("What does a mill do?", "It grinds grain between two heavy stones."),
     ("Say it!", "!!!"),

@@ -8,6 +8,7 @@ from operators.models.sentence_encoder import PACKAGED, locate
 from operators.select.measure.sentence import Sentence, SentenceConfig
 from tests.operators.select.measure.scorers import asked, pool
 
+pytestmark = pytest.mark.model
 RECORDS = [asked("What does a mill do?", "It grinds grain."), {"other": 1}, "The mill stands by the river."]
 SPOKEN = ["What does a mill do?\nIt grinds grain.", "The mill stands by the river."]
 

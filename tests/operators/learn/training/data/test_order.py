@@ -66,9 +66,9 @@ def test_rows_of_a_group_are_mixed():
 
 def test_a_place_far_away_is_found_at_once():
     order = DataOrder([100_000] * 2_000, 0, 8)
-    begin = time.perf_counter()
+    begin = time.process_time()  # of the processor: nothing else that the machine does counts
     order.places(10**12, 10**12 + 1024)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_an_artifact_without_rows_is_refused():

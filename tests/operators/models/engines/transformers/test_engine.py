@@ -8,6 +8,7 @@ from operators.errors import BadRequest
 from operators.models.engines.base import EngineFailure, Request
 from operators.models.engines.transformers.engine import TransformersConfig, TransformersEngine
 
+pytestmark = pytest.mark.model
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. "
 
 

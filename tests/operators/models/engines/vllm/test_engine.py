@@ -15,6 +15,7 @@ from operators.models.engines.refusals import ROUNDS, Refusals
 from operators.models.engines.vllm.arguments import with_defaults
 from operators.models.engines.vllm.engine import CHECK_MODEL, VllmEngine
 
+pytestmark = pytest.mark.model
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. "
 
 
@@ -205,11 +206,12 @@ def test_an_engine_that_is_not_started_says_so(runner, vllm_engine):
 
 START = """
 import asyncio, json, sys
-from operators.engines.vllm import VllmEngine
+from operators.models.engines.vllm.engine import VllmEngine
 asyncio.run(VllmEngine(json.loads(sys.argv[1])).start())
 """
 
 
+@pytest.mark.long
 def test_no_child_outlives_a_parent_that_was_killed(vllm_arguments):
     command = [sys.executable, "-c", START, json.dumps(vllm_arguments)]
     parent = psutil.Process(subprocess.Popen(command, stderr=subprocess.DEVNULL).pid)

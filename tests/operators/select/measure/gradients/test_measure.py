@@ -18,6 +18,7 @@ from operators.select.measure.gradients.projection import Projection
 from tests.operators.select.measure.checkpoints import make_checkpoint
 from tests.tiny_model import make_tiny_model
 
+pytestmark = pytest.mark.model
 DIMENSIONS = 512
 TULU = PromptingConfig(template="tulu")
 RECORDS = [
