@@ -1,6 +1,13 @@
 """Losses of language model training: which tokens count, and the cross-entropy of those that do.
 
 A loss is one file here and one line of LOSSES; base.py states what it must keep.
+
+base.py            the contract of a loss
+config.py          what a loss can be told
+cross_entropy.py   all tokens count alike
+selective.py       those count that a reference finds worth learning (Rho-1)
+fused.py           weighted cross-entropy without all logits in memory
+kept_tokens.py     which tokens a loss would train on
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 pool.py        how many actors, and what each of them claims
 actor.py       an engine, an operator beside it, and all orders between them
 admission.py   which order an engine lets in, and when
-counting.py    what became of the requests of an engine
 wrapped.py     an engine around another one
+counting.py    what became of the requests of an engine
+guarding.py    a request that kills engines is found, and given up
 """
