@@ -81,8 +81,14 @@ def s3():
 
 @pytest.fixture(scope="session")
 def ray_session(s3):
-    """One small Ray for the whole run. The storage comes first: Ray hands its keys on to the processes that it starts."""
+    """One small Ray for all that a process of pytest does. The storage comes first: Ray hands its keys on to what it starts.
+
+    It keeps a few idle workers, which Ray would end after a second: most of a test's time goes into what a new one imports.
+    """
     from cluster.session import ClusterConfig, session
 
-    with session(ClusterConfig(cpus=2, object_store_mb=150)):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_num_workers_soft_limit", "6")
+        patch.setenv("RAY_idle_worker_killing_time_threshold_ms", "600000")
+        with session(ClusterConfig(cpus=2, object_store_mb=150)):
+            yield

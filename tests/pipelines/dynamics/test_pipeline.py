@@ -16,7 +16,7 @@ from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.usefixtures("ray_session")
-MODELS = 4
+MODELS = 3
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def dynamics(here, output, *words):
 
 @pytest.fixture(scope="module")
 def finished(here):
-    """The dynamics of four models, to look at or to copy."""
+    """The dynamics of a few models, to look at or to copy."""
     return dynamics(here, here / "finished", f"data.scores={here / 'scores'}")
 
 

@@ -108,6 +108,7 @@ def test_a_model_folder_that_is_not_there_is_named_before_anything_starts(tmp_pa
     assert not (tmp_path / "out" / "_gristmill").exists()
 
 
+@pytest.mark.long
 def test_from_a_bucket_to_a_bucket(s3, tmp_path):
     bucket, name = open_filesystem("s3://corpus", s3)
     bucket.put_file(str(corpus(tmp_path / "notes.jsonl", 40)), f"{name}/in/notes.jsonl")

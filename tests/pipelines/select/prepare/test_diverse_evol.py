@@ -6,7 +6,7 @@ import pytest
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from pipelines.choose.artifact import open_choice
-from tests.pipelines.chain import run
+from tests.pipelines.chain import run, trained_here
 from tests.pipelines.instruction_rows import make_pool
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -17,14 +17,9 @@ def test_rounds_choose_rows_that_no_round_before_has_chosen(tmp_path):
     words = ["diverse_evol.rounds=1", "diverse_evol.first=3", "budget.rows=7", f"scorer.path={folder / 'model'}"]
     student = ["model.path=" + str(folder / "model"), "window=256", "steps=1", "batch.rows=2", "workers.cpus=1"]
     words += [f"student.{word}" for word in student]
-    place = run(
-        "select",
-        "selectors=diverse_evol",
-        f"input.path={folder / 'pool.jsonl'}",
-        "report.sample=4",
-        *words,
-        f"output.path={tmp_path / 'choice'}",
-    )
+    words += [f"input.path={folder / 'pool.jsonl'}", "report.sample=4", f"output.path={tmp_path / 'choice'}"]
+    with trained_here():
+        place = run("select", "selectors=diverse_evol", *words)
     (part,) = place.names("data/diverse_evol")
     rows = pq.read_table(place.open(part)).to_pylist()
     assert [row["pick"] for row in rows] == list(range(7)) and len({row["position"] for row in rows}) == 7

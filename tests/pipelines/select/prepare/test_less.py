@@ -30,7 +30,7 @@ from pipelines.select.measuring import Measuring
 from pipelines.select.prepare.less.job import LessBlock, WarmUp
 from pipelines.select.prepare.less.preparation import PrepareLess
 from pipelines.stock.checkpoints import checkpoints
-from tests.pipelines.chain import silent
+from tests.pipelines.chain import silent, trained_here
 from tests.tiny_model import make_tiny_model
 
 STORAGE, WORDS = StorageConfig(), "mill river stone bread wheel frost flour grain village merchant".split()
@@ -72,7 +72,8 @@ def run_all(prepared: PrepareLess, pool: PoolArtifact, target: PoolArtifact | No
     folders, stages = [], prepared.stages(pool, target)
     while True:
         try:
-            folders.append(run_pipeline(next(stages), say=silent, tell=False).url)
+            with trained_here():
+                folders.append(run_pipeline(next(stages), say=silent, tell=False).url)
         except StopIteration as end:
             return folders, *end.value
 
