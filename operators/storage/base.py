@@ -1,7 +1,7 @@
 """The contract of reading: an input is files, a file is splits, a split is pieces of documents.
 
-One format is one file of this folder. It keeps the promises of `Format`; everything that the formats share (listing,
-pieces, what is done already, ids) is written once, in listing.py and reading.py.
+One format is one file of formats/. It keeps the promises of `Format` (formats/base.py); everything that the formats share
+(listing, pieces, what is done already, ids) is written once, in listing.py and reading.py.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,12 @@ class Part:
 
 @dataclass
 class Commit:
-    """What one write adds to the artifact: parts, the spans (by split) that they settle, and counts."""
+    """What one write adds to the artifact: parts, the spans (by split) that they settle, and counts.
+
+    Of the counts these are held against the parts by `verify`: `kept`, {KIND: rows}, whose sum is the rows of its parts in
+    data/, and `rejected`, {KIND: {"STAGE/REASON": rows}}, whose sum is those in rejected/; models have no rows. Others may stand
+    beside them. Every table has a column `id`: strings, each in one row of the whole artifact.
+    """
 
     parts: list[Part]
     spans: dict[str, list[Span]]

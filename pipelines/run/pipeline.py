@@ -1,7 +1,7 @@
 """The contract of a pipeline: what a run must know of one to begin it, to go on with it and to tell of it.
 
 A pipeline is made of its job (the checked settings) by its constructor, which looks at everything that can be wrong before
-anything is spent. The rest (who owns the artifact, what counts, resuming) is the same for all and stands in run.py.
+anything is spent. The rest (who owns the artifact, what counts, resuming) is the same for all and stands in execute.py.
 """
 
 from abc import ABC, abstractmethod
@@ -46,7 +46,11 @@ class Pipeline(ABC):
 
     @abstractmethod
     def stream(self, work: list, ledger: Ledger, report: Reporter) -> None:
-        """Do what is left, committing to the ledger. Ray is connected."""
+        """Do what is left, committing to the ledger (see Commit for the form of its counts). Ray is connected.
+
+        For the line of progress workers report counts too: `settled` ({"kept": rows}), `read` (what `of_all` gave the whole
+        of, as bytes of `of_bytes`); `pace` reads them.
+        """
 
     def of_all(self, work: list) -> Counts:
         """Say how much there is to do, for the progress line."""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from operators.learn.losses.config import LossConfig
@@ -56,13 +57,18 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, rows: LossRows) -> Tensor:
-        """Weigh: float32 (R, T) from 0, without gradient; 0 wherever `defined_RT` is false. Raises BadValue."""
+        """Weigh: float32 (R, T) from 0, without gradient; 0 wherever `defined_RT` is false.
+
+        A loss checks what it reads (see `checked`): a token of weight 0 is not looked at again, so a NaN would be hidden.
+        Raises BadValue.
+        """
 
     def divisor(self, weights_RT: Tensor, rows: LossRows) -> Tensor:
         """Give what rows add to the number by which the loss and the gradient of their step are divided: float64, no dimensions.
 
         `weights_RT` are those that a call gave for these rows. Shares of rows, micro-batches and devices are added up, so it
-        must not matter how a step is cut: above 0 where a weight is, 0 where nothing is defined.
+        must not matter how a step is cut: above 0 where a weight is, 0 where nothing is defined. With `loss.normalise` =
+        sequence_mean the weights of a row sum to 1 (see `per_sequence`), and so does the row's part of this.
         """
         return weights_RT.double().sum()
 
@@ -85,3 +91,13 @@ def per_sequence(weights_RT: Tensor) -> Tensor:
     """
     sums_R1 = weights_RT.sum(1, keepdim=True)
     return weights_RT / sums_R1.masked_fill(sums_R1 == 0, 1)
+
+
+def checked(what: str, values_RT: Tensor, rows: LossRows) -> Tensor:
+    """Give values in float32, which fp16 scores need before anything is subtracted. Raises BadValue where one is no number."""
+    values_RT = values_RT.to(torch.promote_types(values_RT.dtype, torch.float32))
+    bad_RT = (rows.defined_RT & ~values_RT.isfinite()) | values_RT.isinf()
+    if bad_RT.any():
+        row, place = bad_RT.nonzero()[0].tolist()
+        raise BadValue(what, values_RT[row, place].item(), rows.first_row + row, place)
+    return values_RT

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from operators.errors import BadRequest
-from operators.learn.losses.base import BadValue, Loss, LossRows, per_sequence
+from operators.learn.losses.base import Loss, LossRows, checked, per_sequence
 from operators.learn.losses.config import LossConfig
 
 LOSS, ENTROPY = "reference_loss", "reference_entropy"
@@ -54,12 +54,12 @@ class Selective(Loss):
     def _scores(self, rows: LossRows) -> list[tuple[Tensor, float]]:
         """Give the scores (R, T), higher is better, each with the share to keep of it."""
         config = self.config
-        read = {name: _checked(name, rows.columns[name], rows) for name in self.columns}
+        read = {name: checked(name, rows.columns[name], rows) for name in self.columns}
         if config.score == ENTROPY:
             return [(-read[ENTROPY], config.keep)]
         loss_RT = combined([read[name] for name in self.losses], config.combine)
         if config.score == "excess":
-            return [(_checked("the current loss", rows.nll_RT, rows) - loss_RT, config.keep)]
+            return [(checked("the current loss", rows.nll_RT, rows) - loss_RT, config.keep)]
         if config.score == LOSS:
             return [(-loss_RT, config.keep)]
         return [(-loss_RT, config.keep), (-read[ENTROPY], config.keep_entropy or config.keep)]
@@ -107,13 +107,3 @@ def combined(losses: list[Tensor], how: str) -> Tensor:
     if how == "mixture":  # -log(mean of exp(-L))
         return math.log(len(losses)) - torch.logsumexp(-stacked, dim=0)
     return stacked.amin(0) if how == "min" else stacked.mean(0)
-
-
-def _checked(what: str, values_RT: Tensor, rows: LossRows) -> Tensor:
-    """Give values in float32, which fp16 scores need before anything is subtracted. Raises BadValue."""
-    values_RT = values_RT.to(torch.promote_types(values_RT.dtype, torch.float32))
-    bad_RT = (rows.defined_RT & ~values_RT.isfinite()) | values_RT.isinf()
-    if bad_RT.any():
-        row, place = bad_RT.nonzero()[0].tolist()
-        raise BadValue(what, values_RT[row, place].item(), rows.first_row + row, place)
-    return values_RT

@@ -10,8 +10,9 @@
     {text}
     </passage>
 
-The built-in prompts lie beside this file and hold the slot in the same paragraph, so that with `text_first` the styles
-of one chunk share their prefix in the engine's cache. A user's own file is named by its path.
+The built-in prompts lie beside this file and hold the slot in just that paragraph, so that with `text_first` the styles of
+one chunk share their prefix in the engine's cache; and each says that the language of the passage is kept. A user's own file
+is named by its path.
 """
 
 import re

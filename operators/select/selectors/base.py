@@ -19,7 +19,9 @@ from operators.settings import setting
 
 # Columns that any pool has beside `id` and `record` (the row as it was read, JSON), and those that stand beside others.
 TEXT = "text"  # what is said in a row
-RECORD = "record."  # begins the name of a column that is a top-level field of the record, as text
+# Begins the name of a column that is a top-level field of the record, as text: a string as it is, all else as compact JSON, null
+# where the field is missing or null.
+RECORD = "record."
 REASON = ".reason"  # ends the name of the column that tells why another is null
 
 # What a selector may ask for beside its block; what there is none of is given as None. A block whose selector asks for `scores`
@@ -134,6 +136,9 @@ class Choice:
 
 class Selector(Protocol):
     """One way to choose. Made from its block and, by name, from what it asks for; raises BadRequest for what cannot be.
+
+    A block of defaults must build, because its columns are asked for before anything runs; what only the user can say is asked
+    for by `__call__`.
 
     `Config` is the dataclass of its block: its settings, with a line each. `asks` are names of ASKS, in the order of the
     constructor's arguments behind the block. `reads` names the columns and matrices of the pool that it needs; a constructor sets

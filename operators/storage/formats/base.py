@@ -31,7 +31,9 @@ class Record(NamedTuple):
     """A document that was found but not worked on yet.
 
     `position` grows strictly from record to record of a file and does not depend on the split. `weight` is about the
-    bytes of its text, known without the work that `Format.row` does. `payload` is a Damage, or whatever `row` needs.
+    bytes of its text, known without the work that `Format.row` does. `payload` is a Damage, a Row
+    where there is nothing left to do, or whatever `Format.row` needs; that may run in another process, so what it needs of the
+    file travels in the payload, or is fixed by the constructor.
     """
 
     position: int

@@ -163,6 +163,7 @@ def only(*rules: str, **thresholds) -> Clean:
 
 @pytest.mark.parametrize("style", prompt_names())
 def test_a_good_rewrite_of_each_style_is_kept_by_the_strict_preset(style):
+    assert style in GOOD, f"add a good rewrite in the style {style!r} to GOOD, above"
     cleaned = clean(GOOD[style], style)
     assert (cleaned["reason"], cleaned["detail"]) == (None, None)
     assert cleaned["repaired"] == ("prefix_cut" if PROMPTS[style].required_prefix else None)
@@ -423,7 +424,7 @@ def test_a_second_pass_of_the_same_preset_changes_nothing(preset):
     once_made = {"wikipedia", "distill", "diverse_qa", "guided_rewrite"}  # their opening line or markers are gone
     by = Clean(CleanConfig(preset=preset), PROMPTS)
     table = completed(
-        *(row(GOOD[style], style) for style in PROMPTS if style not in once_made),
+        *(row(GOOD[style], style) for style in GOOD if style not in once_made),
         row(f'Sure! Here is a paraphrase of the passage:\n\n"{REST}"<|im_end|>'),
         row(f"<think>So.</think>{SOURCE}"),
         row(CHATTER),

@@ -66,7 +66,8 @@ def ranked(
     """Choose the rows with the highest (or lowest) scores, equal ones by position, or draw them by their scores.
 
     `stream` begins the pool anew each time it is called and gives all its rows in data order, a part at a time, as `Scored`
-    (or ids and scores alone). Memory grows with what is chosen; a budget that is a share reads the pool twice.
+    (or ids and scores alone). Scores are float64, so whole numbers above 2**53 may come out equal. Memory grows with what is
+    chosen; a budget that is a share reads the pool twice.
 
     With a temperature the key is score / tau + g, g = -log(-log u), u from the hash of seed and id: the largest keys are an
     exact sample without replacement with weights exp(score / tau) (Kool et al., arXiv:1903.06059, section 2.3).
