@@ -5,10 +5,10 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from operators.errors import BadRequest, StorageRefusal
+from operators.storage.config import StorageConfig
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-from operators.storage.config import StorageConfig
 
 READ_AHEAD = 8 * 2**20  # bytes
 

@@ -1,9 +1,6 @@
 """A file that remembers a failure of its storage."""
 
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    pass
+from typing import BinaryIO
 
 
 class Watched:

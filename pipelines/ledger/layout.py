@@ -5,6 +5,8 @@ import re
 from operators.storage.place import Place
 
 RECORDS = "_gristmill"
+CARD = "README.md"
+DIGESTED = r"[^/]+-[0-9a-f]{16}(-[^/]+)?"  # the name of an artifact that has the digest of its run in it
 EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", "heads", "commits", "catalogue"))
 FOLDERS = ("data", "rejected")  # of parts that are tables
 CHECKPOINTS = "checkpoints"  # of parts that are a model's files, each model in a folder of its own
@@ -49,7 +51,3 @@ def beats_file(number: int) -> str:
 
 def commits_folder(number: int) -> str:
     return f"{COMMITS}/{number:08}"
-
-
-DIGESTED = r"[^/]+-[0-9a-f]{16}(-[^/]+)?"  # the name of an artifact that has the digest of its run in it
-CARD = "README.md"

@@ -9,9 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipelines.ledger.layout import (
-    CATALOGUE,
-)
+from pipelines.ledger.layout import CATALOGUE
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Commit, Part
 

@@ -104,6 +104,7 @@ class Trainer:
         step = Step(self.objective, self.loss, world, self.step, batch_rows, self.config.seed)
         sums = step.run([on_device(batch, world.device) for batch in batches])
         self._check_losses(step, sums, batches)
+        self._check_divisor(sums, batches)
         norm = mean_and_clip(self.model.parameters(), sums.divisor or 1.0, self.config.optimizer.clip)
         self._check_gradient(norm, batches)
         lr = self._update()
@@ -149,6 +150,14 @@ class Trainer:
         names = [name for of_rank in self.world.tell(_samples(batches)) for name in of_rank]
         what = next(iter(told.values()), "the loss is not finite")
         raise Diverged(self.step + 1, what, [names[row] for row in sorted(told)] or names)
+
+    def _check_divisor(self, sums: StepSums, batches: list[Batch]) -> None:
+        """A wrong one would train on unharmed: undivided, or uphill."""
+        if math.isfinite(sums.divisor) and (sums.divisor > 0 or sums.divisor == sums.loss == 0):
+            return
+        names = [name for of_rank in self.world.tell(_samples(batches)) for name in of_rank]
+        told = f"{type(self.loss).__name__}.divisor gives {sums.divisor}, where a number above 0 is needed"
+        raise Diverged(self.step + 1, told, names)
 
     def _check_gradient(self, norm: float, batches: list[Batch]) -> None:
         if not math.isfinite(norm):

@@ -1,6 +1,6 @@
 """The passes of one optimizer step: which tokens count for how much, over all micro-batches and ranks.
 
-No method is known here: a loss says its scope and whether it needs the current losses, and nothing else. What a loss of
+No method is known here: a loss says its scope, whether it needs the current losses, and what a step is divided by. What a loss of
 scope `global` has to know of the whole step is gathered before the first backward pass, so the choice is exact.
 
 Shapes: B rows of a micro-batch, R rows of all ranks, T tokens.
@@ -69,7 +69,11 @@ class Step:
     def _divisor(self, weighted: Weighted, rows: LossRows) -> Tensor:
         """Ask the loss, which is shown the losses that it weighed by."""
         shown = replace(rows, nll_RT=weighted.nll_RT) if self.loss.needs_nll else rows
-        return self.loss.divisor(weighted.weights_RT, shown)
+        try:
+            return self.loss.divisor(weighted.weights_RT, shown)
+        except BadValue as error:
+            self._put_down(error)
+            return torch.zeros((), dtype=torch.float64, device=self.world.device)
 
     def _passes(self, batches: Sequence[DeviceBatch]):
         """Give each micro-batch with what its loss may look at, and who weighs it: the loss, or weights that are known."""
@@ -122,8 +126,11 @@ class Step:
         try:
             return self.loss(rows)
         except BadValue as error:
-            self.bad[error.row] = f"{error.what} is {error.value} at token {error.place}"
+            self._put_down(error)
             return torch.zeros(rows.defined_RT.shape, device=rows.defined_RT.device)
+
+    def _put_down(self, error: BadValue) -> None:
+        self.bad[error.row] = f"{error.what} is {error.value} at token {error.place}"
 
 
 class Weigher:

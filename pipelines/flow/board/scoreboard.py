@@ -1,4 +1,4 @@
-"""What a run shows while it goes: one live panel on a terminal, plain lines elsewhere."""
+"""What all processes of a run report, in one Ray actor."""
 
 from pipelines.counts import Counts, add_counts
 from pipelines.flow.board.tracker import Tracker

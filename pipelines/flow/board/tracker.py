@@ -9,13 +9,13 @@ from itertools import islice
 
 SETTLED_REMEMBERED = 50_000  # keys of orders, about 100 bytes each; an engine asks at least twice a minute
 LONGEST_POLL_S = 10.0
-Cursor = tuple[str, int]  # which notes, and how many keys of theirs were heard of
+Cursor = tuple[str, int]  # which tracker, and how many keys of its were heard of
 
 
 class Tracker:
     """Part of the scoreboard. Its memory is bounded: by the work that is under way, and by SETTLED_REMEMBERED.
 
-    A piece of work that was begun and never ended took its process with it. What the notes knew is lost where their own
+    A piece of work that was begun and never ended took its process with it. What the tracker knew is lost where its own
     process dies; `instance` tells those who come back.
     """
 
@@ -58,8 +58,8 @@ class Tracker:
     async def settled_since(self, cursor: Cursor | None) -> tuple[Cursor, list[str] | None]:
         """Give the orders that were committed since, as soon as there is one; none after LONGEST_POLL_S.
 
-        They are null where they are not known: at first, after these notes were lost, or when more were committed than they
-        remember.
+        They are null where they are not known: at first, after a tracker was lost, or when more were committed than it
+        remembers.
         """
         now = (self.instance, self.settled_ever)
         if cursor is None or cursor[0] != self.instance:

@@ -45,7 +45,7 @@ class Run(Train):
 
 
 def begin(place: Place) -> "claim":
-    """Begin an epoch as run.py does, after taking back what has to be done again."""
+    """Begin an epoch as execute.py does, after taking back what has to be done again."""
     records = read_records(place)
     ledger = next_ledger(place, records)
     state = folded(ledger, records.state, records.tail) if records else State()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from operators.learn.losses.base import BadValue
 from operators.learn.losses.config import LossConfig
 from operators.learn.training.config import BatchConfig
 from operators.learn.training.data.feeding import Feeder
@@ -10,6 +11,7 @@ from operators.learn.training.data.order import DataOrder
 from operators.learn.training.loop import Trainer
 from operators.learn.training.objective import on_device
 from operators.learn.training.parallel import World
+from operators.learn.training.results import Diverged
 from tests.operators.learn.training.even_places import EvenPlaces
 from tests.operators.learn.training.small import config, shards
 
@@ -61,3 +63,31 @@ def test_a_loss_divides_by_all_candidates_however_the_step_is_cut(loss, micro_ro
     assert 0.1 < result.kept < 0.9
     assert result.loss == pytest.approx(expected_loss, rel=1e-5)
     assert result.grad_norm == pytest.approx(expected_norm, rel=1e-4)
+
+
+class Dividing(EvenPlaces):
+    """Divides by what it is told; raises it where it is an exception."""
+
+    def __init__(self, config, by):
+        super().__init__(config)
+        self.by = by
+
+    def divisor(self, weights_RT, rows):
+        if isinstance(self.by, Exception):
+            raise self.by
+        return torch.tensor(self.by, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("by", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_divisor_that_cannot_be_stops_the_run_and_is_named(by):
+    training = Trainer(config(), Dividing(LossConfig(), by), shards([5, 9, 4]), ALONE)
+    before = [weights.detach().clone() for weights in training.model.parameters()]
+    with pytest.raises(Diverged, match=r"Dividing\.divisor gives .*where a number above 0 is needed"):
+        next(training.steps())
+    assert all(torch.equal(*pair) for pair in zip(before, training.model.parameters(), strict=True))
+
+
+def test_a_value_that_a_divisor_finds_wrong_is_told_as_that_of_a_row():
+    wrong = BadValue("the score", float("nan"), 1, 4)
+    with pytest.raises(Diverged, match="the score is nan at token 4"):
+        next(Trainer(config(), Dividing(LossConfig(), wrong), shards([5, 9, 4]), ALONE).steps())

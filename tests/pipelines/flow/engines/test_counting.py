@@ -44,3 +44,21 @@ def test_what_is_the_engines_fault_is_counted_as_no_request():
     engine = CountedEngine(Scripted(EngineFailure("dead")))
     ask(engine, EngineFailure)
     assert (engine.progress.done, engine.progress.failed, engine.progress.in_flight) == (0, 0, 0)
+
+
+def test_requests_under_way_are_in_flight_until_they_end_or_are_given_up():
+    class Waiting:
+        async def complete(self, request: Request) -> Completion:
+            await asyncio.Event().wait()
+
+    async def counts() -> list[int]:
+        engine = CountedEngine(Waiting())
+        tasks = [asyncio.ensure_future(engine.complete(Request("r", (), 1, 0.0, 1.0))) for _ in range(3)]
+        await asyncio.sleep(0)
+        seen = [engine.progress.in_flight]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [*seen, engine.progress.in_flight, engine.progress.done]
+
+    assert asyncio.run(counts()) == [3, 0, 0]
