@@ -1,12 +1,14 @@
 """Settings that hold for the whole test run: a small, quiet Ray, and no look-ups on a model hub."""
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.update(
     {
@@ -21,14 +23,23 @@ os.environ.update(
     }
 )
 
+# An example may take as long as it takes: beside other processes its time says nothing.
+settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside others")
+
 # A shell starts what runs in its background deaf to Ctrl-C, and all that the tests start would be so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-WEIGHTS = {"long": 300, "ray": 100, "model": 1}  # what a test is taken to cost, to begin with the dearest modules
-WORKER = (
-    "PYTEST_XDIST_WORKER" in os.environ
-)  # here runs one of pytest-xdist's processes; what it finds the first one tells
+WEIGHTS = {"long": 3000, "ray": 1000, "model": 10}  # what a test is taken to cost, to begin with the dearest modules
+DEAR = re.compile(r'^pytestmark = pytest\.mark\.(ray|model|usefixtures\("ray_session"\))$', re.MULTILINE)
+WORKER = "PYTEST_XDIST_WORKER" in os.environ  # one of pytest-xdist's processes, whose findings the first one tells
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave unread what `make check` would deselect whole: the libraries that it imports take a process many seconds."""
+    if "not ray and not model" in config.option.markexpr and collection_path.suffix == ".py":
+        return bool(DEAR.search(collection_path.read_text(encoding="utf-8"))) or None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m deselects
@@ -43,7 +54,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("ray")
     weights = Counter()
     for item in items:
-        weights[item.path] += next((w for kind, w in WEIGHTS.items() if item.get_closest_marker(kind)), 0)
+        weights[item.path] += next((weight for kind, weight in WEIGHTS.items() if item.get_closest_marker(kind)), 1)
     items.sort(key=lambda item: -weights[item.path])  # stable: a module stays together, in its order
 
 
