@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
 
 from operators.text.tokenizer import contents_digest, load_tokenizer
 from operators.tokens.encode_documents import vocabulary_of
@@ -15,6 +14,8 @@ from tests.tiny_model import make_tiny_model
 
 def make_reference(folder: Path, seed: int = 0, **settings) -> str:
     """Save a tiny model that has opinions: its weights are wide, so that losses and entropies differ from token to token."""
+    from transformers import AutoModelForCausalLM
+
     make_tiny_model(folder, seed=seed, **settings)
     model = AutoModelForCausalLM.from_pretrained(folder)
     torch.manual_seed(seed)
@@ -43,6 +44,8 @@ def pack(packing: Packing, lengths: list[int], prompt_tokens: int = 0, seed: int
 
 def plain_scores(model: str, rows: PackedRows) -> tuple[np.ndarray, np.ndarray]:
     """Losses and entropies (R, T) in float64: each context alone through the model, log_softmax of all its logits."""
+    from transformers import AutoModelForCausalLM
+
     network = AutoModelForCausalLM.from_pretrained(model).double().eval()
     loss_RT, entropy_RT = (np.full(rows.tokens_RT.shape, np.nan) for _ in range(2))
     for row, begin, end in rows.segments().tolist():
