@@ -107,9 +107,8 @@ class JudgedRewrite:
 
 
 Cut = Callable[[str, str], str]  # (text, source) -> the text, shorter or as it was
-Judge = Callable[
-    [JudgedRewrite], str | None
-]  # the detail (what was measured, and the limit) if it must leave, else None
+# The detail (what was measured, and the limit) of a rewrite that must leave, else None.
+Judge = Callable[[JudgedRewrite], str | None]
 
 
 @dataclass(frozen=True)
