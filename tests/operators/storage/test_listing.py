@@ -8,6 +8,7 @@ from operators.storage.base import InputFile
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.listing import list_input, split_input
+from operators.storage.s3 import PatientS3
 from tests.operators.storage.documents import LOCAL
 
 
@@ -121,6 +122,7 @@ def test_missing_credentials_and_dead_endpoints_are_bad_requests(monkeypatch, tm
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    PatientS3.clear_instance_cache()  # one for the same address may have found keys in another test
     with pytest.raises(BadRequest, match="credentials"):
         names("s3://bucket/x", StorageConfig(endpoint_url="http://127.0.0.1:9"))
 

@@ -156,6 +156,7 @@ def test_epochs_that_as_released_has_no_weights_for_are_refused_before_anything_
         prepare(here, variant="as_released").check()
 
 
+@pytest.mark.long
 def test_as_released_takes_a_sample_of_the_pool_for_its_target(here, pool, done, monkeypatch):
     monkeypatch.setattr(less, "PAPER_RATES", less.PAPER_RATES[:2])
     folders, view, inputs = run_all(prepare(here, variant="as_released"), pool, None)

@@ -102,6 +102,7 @@ def test_a_request_that_vllm_refuses_gets_its_reason(runner, engine):
     assert good.error is None
 
 
+@pytest.mark.long
 def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
     async def kill_in_the_middle():
         requests = [ask(n, f"{n}. {PASSAGE}", max_tokens=300) for n in range(30)]
