@@ -137,10 +137,13 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
         board = start_board()
         board.add.remote(pipeline.of_all(work))
         showing = Display(lambda: ray.get(board.read.remote()), pipeline.pace())
-        with showing, _failures_explained(board):
-            pipeline.stream(work, ledger, Reporter(board))
-        for line in pipeline.afterwards(ray.get(board.read.remote())):
-            say(line)
+        try:
+            with showing, _failures_explained(board):
+                pipeline.stream(work, ledger, Reporter(board))
+            for line in pipeline.afterwards(ray.get(board.read.remote())):
+                say(line)
+        finally:
+            ray.kill(board)  # engines that outlive a stream which failed see by it that the run is over
 
 
 def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: bool) -> None:

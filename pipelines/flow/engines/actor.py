@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, RayError
 
 from operators.models.engines.base import Engine, EngineFailure
 from operators.table import rewrites
@@ -117,6 +117,9 @@ class BesideEngine:
         while True:
             try:
                 cursor, keys = await self.report.settled_since(cursor)
+            except ActorDiedError:  # for good: the run is over, and Ray Data has lost sight of this actor
+                ray.kill(ray.get_runtime_context().current_actor)
+                return
             except RayError:
                 cursor = keys = None
             self.uncommitted.settle(keys)
