@@ -143,7 +143,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
             for line in pipeline.afterwards(ray.get(board.read.remote())):
                 say(line)
         finally:
-            ray.kill(board)  # engines that outlive a stream which failed see by it that the run is over
+            board.close.remote()  # engines that outlive a stream which failed end by it
 
 
 def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: bool) -> None:

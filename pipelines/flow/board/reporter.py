@@ -44,6 +44,15 @@ class Reporter:
     async def engine_starts(self, actor: str) -> tuple[int, int, bool]:
         return await self.board.engine_starts.remote(actor)
 
+    async def is_over(self) -> bool:
+        """Tell whether the run is over, as it is where its scoreboard is gone for good."""
+        from ray.exceptions import ActorDiedError, RayError
+
+        try:
+            return await self.board.is_over.remote()
+        except RayError as error:
+            return isinstance(error, ActorDiedError)
+
     def engine_started(self) -> None:
         self.board.engine_started.remote()
 

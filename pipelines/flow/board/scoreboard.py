@@ -15,6 +15,7 @@ class Scoreboard(Tracker):
         self.asked_wrongly = False
         self.latest: dict = {}
         self.noticed: str | None = None
+        self.over = False
 
     def add(self, counts: Counts) -> None:
         """Add counts to those that are there."""
@@ -51,6 +52,13 @@ class Scoreboard(Tracker):
     def tell(self, state: dict) -> None:
         """Take down how things stand, in the place of how they stood."""
         self.latest = state
+
+    def close(self) -> None:
+        """Take down that the run is over."""
+        self.over = True
+
+    def is_over(self) -> bool:
+        return self.over
 
     def read(self) -> Counts:
         """Give all counts; those of all engines together stand under `engine`."""

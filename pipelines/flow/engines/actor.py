@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.exceptions import ActorDiedError, RayError
+from ray.exceptions import RayError
 
 from operators.models.engines.base import Engine, EngineFailure
 from operators.table import rewrites
@@ -110,6 +110,8 @@ class BesideEngine:
                 os._exit(1)
             # Where the event loop itself is held up, only this can end the process.
             faulthandler.dump_traceback_later(self.patience_s + GRACE_S, exit=True, file=STDERR)
+            if await self.report.is_over():  # Ray Data has lost sight of this actor
+                ray.kill(ray.get_runtime_context().current_actor)
             await asyncio.sleep(REPORT_EVERY_S)
 
     async def _learn_regularly(self, cursor: Cursor | None) -> None:
@@ -117,9 +119,6 @@ class BesideEngine:
         while True:
             try:
                 cursor, keys = await self.report.settled_since(cursor)
-            except ActorDiedError:  # for good: the run is over, and Ray Data has lost sight of this actor
-                ray.kill(ray.get_runtime_context().current_actor)
-                return
             except RayError:
                 cursor = keys = None
             self.uncommitted.settle(keys)

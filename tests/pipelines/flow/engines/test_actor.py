@@ -38,14 +38,15 @@ class Untouched:
         return rows
 
 
-def test_an_engine_that_outlives_its_run_ends_with_the_runs_board():
+@pytest.mark.parametrize("end", [lambda board: board.close.remote(), ray.kill], ids=["closed", "gone"])
+def test_an_engine_that_outlives_its_run_ends_with_the_runs_board(end):
     board = start_board()
     beside = ray.remote(BesideEngine).options(num_cpus=0, max_restarts=-1)
     actor = beside.remote(Untouched, Silent, 60.0, CommitConfig(), Reporter(board))
     order = Order("corpus.jsonl:0-9", ((0, 0), (9, 0)), REQUESTS.empty_table())
     ray.get(next(actor.__call__.options(num_returns="streaming").remote(order.to_block())))  # it has started by now
     process = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))
-    ray.kill(board)
+    end(board)
     deadline = time.monotonic() + 30
     while psutil.pid_exists(process) and time.monotonic() < deadline:
         time.sleep(0.1)
