@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 END = 2**63 - 1  # where the last piece of every split ends
-UNREADABLE = "unreadable_file"  # the reason of a row that stands for all that could not be read of a file
+# The reasons of rows that stand for an unknown number of documents: what could not be read of a file (which may be tried again),
+# and a place where its contents are broken.
+UNREADABLE, CORRUPT = "unreadable_file", "corrupt_file"
+UNCOUNTED = (UNREADABLE, CORRUPT)
+BROKEN = "broken_record"  # the reason of a row that stands for one document, which is broken
 PIECE_BYTES = 64 * 1024
 MAX_RECORD = 256 * 2**20  # bytes; a bigger record is rejected as `too_large`, so that memory stays bounded
 

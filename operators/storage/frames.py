@@ -40,7 +40,8 @@ class RecordHead(NamedTuple):
 class Frame(NamedTuple):
     """A record, or (without a head) bytes that belong to none. `error` says what is broken, `torn` that bytes lack.
 
-    A block is null where it is broken, or longer than MAX_BLOCK.
+    A block is null where it is broken, or longer than MAX_BLOCK. `gap` is where bytes lack before the next record, of which
+    nothing tells what they were.
     """
 
     position: int
@@ -48,6 +49,7 @@ class Frame(NamedTuple):
     block: bytes | None
     error: str | None = None
     torn: bool = False
+    gap: int | None = None
 
 
 class Dialect(NamedTuple):
@@ -97,13 +99,13 @@ def _frame(window: Window, dialect: Dialect, head: RecordHead) -> Frame:
 
 
 def _broken(window: Window, dialect: Dialect, head: RecordHead, error: str, torn: bool = False) -> Frame:
-    position = window.offset
+    position, gap = window.offset, None
     window.skip(head.size)
     if window.skip_to(dialect.start):
         torn = False  # no bytes lack: the length was a lie
     elif window.cross():  # the gap is what broke this record, and no second error
-        torn = True
-    return Frame(position, head, None, error, torn)
+        torn, gap = True, window.offset - 1
+    return Frame(position, head, None, error, torn, gap)
 
 
 def _passed_over(window: Window, dialect: Dialect, head: RecordHead) -> Frame:
@@ -113,8 +115,7 @@ def _passed_over(window: Window, dialect: Dialect, head: RecordHead) -> Frame:
         return Frame(position, head, None, f"another record begins within its {head.length} bytes")
     if window.offset < position + head.size + head.length:
         error = window.gap.error if window.gap else "the file ends inside of it"
-        window.cross()
-        return Frame(position, head, None, error, torn=True)
+        return Frame(position, head, None, error, torn=True, gap=window.offset - 1 if window.cross() else None)
     return Frame(position, head, None)
 
 

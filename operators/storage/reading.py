@@ -8,13 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.errors import BadRequest
-from operators.storage.base import END, PIECE_BYTES, UNREADABLE, CorruptFile, InputFile, Piece, Split
+from operators.errors import BadRequest, StorageFailure
+from operators.storage.base import END, PIECE_BYTES, UNCOUNTED, UNREADABLE, CorruptFile, InputFile, Piece, Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_reading
-from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat
+from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat, said
 from operators.storage.registry import FORMATS, reader_of
+from operators.storage.watched import Watched
 from operators.table import DOCUMENTS
+from operators.text.extract import ExtractorFailure
 
 STAGE = "read"
 ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones make pieces too
@@ -22,29 +24,61 @@ SAMPLED_FILES = 32
 
 # What is the one file's fault, definitely. What speaks of credentials, clock or bucket is a StorageRefusal (storage/s3.py).
 THE_FILES_FAULT = (FileNotFoundError, PermissionError)
+# What no file and no record can be blamed for, whatever was being read.
+NO_FILES_FAULT = (BadRequest, StorageFailure, CorruptFile, ExtractorFailure, ImportError)
 
 
 def check_input(files: list[InputFile], config: InputConfig, storage: StorageConfig) -> None:
-    """Look into the first file that can be read. Raises BadRequest for a missing column or a wrong format."""
-    wrong = None
+    """Look for a file that can be read among the first.
+
+    Raises BadRequest where there is none, and of one or more the format is wrong or a column is missing.
+    """
+    wrong = []
     for file in files[:SAMPLED_FILES]:
         try:
-            with open_reading(file.url, storage) as handle:
-                if reader_of(file.format)(Split(file, 0, max(file.bytes, 1)), config).check(handle):
-                    return
-        except THE_FILES_FAULT:
-            continue
+            if _reads(file, config, storage):
+                return
         except WrongFormat as error:
-            wrong = wrong or f"{file.url}, read as {file.format}, {error}"
+            formats = f"Set input.format to one of: {', '.join(FORMATS)}."
+            wrong.append(BadRequest(f"{file.url}, read as {file.format}, {error}. {formats}"))
+        except BadRequest as error:
+            wrong.append(error)
     if wrong:
-        raise BadRequest(f"{wrong}. Set input.format to one of: {', '.join(FORMATS)}.")
+        raise wrong[0]
+
+
+def _reads(file: InputFile, config: InputConfig, storage: StorageConfig) -> bool:
+    """Tell whether documents can be read from a file; whatever it does to its reader, the run will tell of it."""
+    try:
+        handle = open_reading(file.url, storage)
+    except THE_FILES_FAULT:
+        return False
+    with handle:
+        watched = Watched(handle)
+        try:
+            return reader_of(file.format)(Split(file, 0, max(file.bytes, 1)), config).check(watched)
+        except (WrongFormat, *NO_FILES_FAULT):
+            raise
+        except Exception:
+            watched.raise_failure()
+            return False
 
 
 RowsOf = Callable[[Callable[[Any], Row], list[Any]], list[Row]]  # from Format.row and payloads to their rows
 
 
 def each(row: Callable[[Any], Row], payloads: list[Any]) -> list[Row]:
-    return [row(payload) for payload in payloads]
+    """Give the rows of payloads; one of which `row` raises costs that one."""
+    return [_attempted(row, payload) for payload in payloads]
+
+
+def _attempted(row: Callable[[Any], Row], payload: Any) -> Row:
+    try:
+        return row(payload)
+    except NO_FILES_FAULT:
+        raise
+    except Exception as error:
+        return Row(reason="error", detail=said(error))
 
 
 def read_documents(
@@ -61,7 +95,8 @@ def read_documents(
     `piece_bytes` bytes of text; its borders depend on the file and the config alone. `done` holds sorted intervals of
     positions; what lies inside of them is passed over without being decoded. `rows_of` applies the format's `row` to the
     payloads of a piece. A record without a text is a row with stage "read" and a reason. Raises CorruptFile for a
-    broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass through.
+    broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass through; whatever else
+    a reader raises costs the rest of the split, and says so in a row.
     """
     finished = _merged(done)
     reader = reader_of(split.file.format)(split, config)
@@ -78,8 +113,19 @@ def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[R
     except THE_FILES_FAULT as error:  # told for each split: the file may have gone after others of it were read
         yield Record(split.begin, 0, Damage(UNREADABLE, str(error)))
         return
+    last = None
     with handle:
-        yield from reader.records(handle)
+        watched = Watched(handle)
+        try:
+            for record in reader.records(watched):
+                last = record.position
+                yield record
+        except NO_FILES_FAULT:
+            raise
+        except Exception as error:
+            watched.raise_failure()
+            position = split.begin if last is None else last + 1
+            yield Record(position, 0, Damage(UNREADABLE, f"from position {position} on: {said(error)}"))
 
 
 def _gathered(records: Iterable[Record], piece_bytes: int) -> Iterator[tuple[int, int, list[Record]]]:
@@ -111,7 +157,7 @@ def _finished(payload: Any, made: Iterator[Row], file: InputFile, config: InputC
         reason, detail, id = payload
         if config.on_error == "fail":
             raise CorruptFile(f"{file.url} is broken ({reason}): {detail}. input.on_error=reject goes on without it.")
-        return Row(id or file.name, reason=reason, detail=detail)
+        return Row(id or (file.name if reason in UNCOUNTED else None), reason=reason, detail=detail)
     return payload if isinstance(payload, Row) else next(made)
 
 

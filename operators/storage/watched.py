@@ -4,7 +4,7 @@ from typing import BinaryIO
 
 
 class Watched:
-    """A file that remembers a failure of its storage, because pyarrow raises OSError for broken contents too."""
+    """A file that remembers a failure of its storage, because readers raise OSError and more for broken contents too."""
 
     def __init__(self, handle: BinaryIO):
         self._handle, self._failure = handle, None
@@ -20,5 +20,6 @@ class Watched:
         return getattr(self._handle, name)
 
     def raise_failure(self) -> None:
+        """Raise what the storage failed with, if it did: then no file is to blame."""
         if self._failure is not None:
             raise self._failure

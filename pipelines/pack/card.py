@@ -2,7 +2,7 @@
 
 from operators.tokens.rows import Packing
 from pipelines.counts import Counts
-from pipelines.run.card import Card, Facts, words_of
+from pipelines.run.card import Card, Facts, read_of, words_of
 
 
 class PackCard(Card):
@@ -22,7 +22,7 @@ class PackCard(Card):
         places = max(rows * packing.window, 1)
         context = "from one document to the next" if packing.cross_document else "of its own for each document"
         return [
-            ("documents", f"{counts.get('documents', 0):,}"),
+            *read_of({"documents": 0} | counts),
             ("tokens", f"{tokens:,}, end of documents included"),
             ("rows", f"{rows:,} of {packing.window:,} tokens, {1 - tokens / places:.2%} padding"),
             ("context", context),

@@ -1,7 +1,7 @@
 """What `pool` tells people of an artifact."""
 
 from pipelines.counts import Counts
-from pipelines.run.card import Card, Facts, words_of
+from pipelines.run.card import Card, Facts, read_of, words_of
 
 
 class PoolCard(Card):
@@ -17,5 +17,6 @@ class PoolCard(Card):
     def facts(self, recipe: dict, counts: Counts) -> Facts:
         return [
             ("examples", f"{counts.get('kept', {}).get('examples', 0):,}"),
+            *read_of(counts),
             ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
         ]

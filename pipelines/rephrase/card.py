@@ -1,7 +1,7 @@
 """What `rephrase` tells people of an artifact: what became of each style, and why."""
 
 from pipelines.counts import Counts
-from pipelines.run.card import Card, Facts, table_of
+from pipelines.run.card import Card, Facts, read_of, table_of
 
 README = """---
 configs:
@@ -53,7 +53,7 @@ class RephraseCard(Card):
         tokens = counts.get("tokens", {})
         repaired = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.get("repaired", {}).items()))
         return [
-            ("documents read", f"{counts.get('documents', 0):,}"),
+            *read_of({"documents": 0} | counts),
             ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
             ("repaired", repaired or "none"),
         ]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+from operators.storage.base import UNCOUNTED
 from pipelines.counts import Counts
 
 Facts = list[tuple[str, str]]  # names and what is said of them, in the order in which they are told
@@ -22,6 +23,10 @@ tags: [gristmill, {tag}]
 
 {columns} `_gristmill/` holds the records of the run.
 """
+
+OF_UNKNOWN = frozenset(
+    f"read/{reason}" for reason in UNCOUNTED
+)  # the reasons of rows that stand for more than themselves
 
 
 class Card(ABC):
@@ -72,6 +77,16 @@ class Card(ABC):
 def table_of(facts: Facts) -> str:
     """Write facts as rows of a Markdown table."""
     return "\n".join(f"| {name} | {value} |" for name, value in facts)
+
+
+def read_of(counts: Counts) -> Facts:
+    """Say how many documents were read, and at how many places of files nobody knows how many were lost."""
+    rejected = counts.get("rejected", {}).get("document", {})
+    broken = {name: rejected[f"read/{name}"] for name in UNCOUNTED if f"read/{name}" in rejected}
+    places = sum(broken.values())
+    facts = [("documents read", f"{counts['documents'] - places:,}")] if "documents" in counts else []
+    told = f"{places:,} places, named in rejected/ ({words_of(broken)}); it is not known how many documents they held"
+    return [*facts, ("could not be read", told)] if places else facts
 
 
 def words_of(reasons: dict[str, int]) -> str:

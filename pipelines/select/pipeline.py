@@ -16,7 +16,7 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
-from pipelines.run.card import words_of
+from pipelines.run.card import OF_UNKNOWN, read_of, words_of
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described, digest
@@ -87,7 +87,9 @@ class Select(Pipeline):
 
     def afterwards(self, counts: Counts) -> list[str]:
         rejected = self.stages.opened_pool().rejected
-        lines = [f"{sum(rejected.values()):,} records are not in the pool: {words_of(rejected)}"] if rejected else []
+        known = {reason: count for reason, count in rejected.items() if reason not in OF_UNKNOWN}
+        lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
+        lines += [f"{name}: {told}" for name, told in read_of({"rejected": {"document": rejected}})]
         for label, place in self.choices.items():
             if excluded := open_choice(place).told["excluded"]:
                 lines.append(f"{label} could not choose {sum(excluded.values()):,} rows: {words_of(excluded)}")

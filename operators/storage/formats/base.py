@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
 from operators.storage.config import InputConfig
+from operators.storage.watched import Watched
+
+LISTED = 20  # columns that a message names
+MOST_DETAIL = 500  # characters of what a library says
 
 
 class Row(NamedTuple):
@@ -20,11 +24,14 @@ class Row(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A place where the file itself is broken; with `on_error=fail` the reading stops there."""
+    """A place where the file itself is broken; with `on_error=fail` the reading stops there.
+
+    `reason` says how many documents that costs: BROKEN one, of UNCOUNTED (base.py) it is not known.
+    """
 
     reason: str
     detail: str
-    id: str | None = None  # of the record that it hit; null: not known, the file's name stands for it
+    id: str | None = None  # of the record that it hit, where it is known
 
 
 class Record(NamedTuple):
@@ -55,10 +62,10 @@ class Format(Protocol):
     `endings` are those of its files' names, in lower case and without that of a packing; `magic` how its files begin where
     that tells them from others, with what they are called then; `divisible` tells whether a
     range of a file that is not packed can be read alone. `records` streams: its memory is bounded by one record. It
-    raises nothing for what is in the file: damage is a record. Errors of the storage pass through. `row` does the
-    costly part (decoding, extracting) and never raises for what is in the record. `check` looks at the file's
-    beginning: True where documents can be read, False where it is empty or broken, WrongFormat where it is something
-    else, BadRequest where a column is missing.
+    raises nothing for what is in the file: damage is a record. Errors of the storage pass through; a handle remembers them.
+    `row` does the costly part (decoding, extracting) and never raises for what is in the record. What either raises all the
+    same costs the rest of the file, or the record (reading.py). `check` looks at the file's beginning: True where documents
+    can be read, False where it is empty or broken, WrongFormat where it is something else, BadRequest where a column is missing.
     """
 
     endings: tuple[str, ...]
@@ -67,11 +74,11 @@ class Format(Protocol):
 
     def __init__(self, split: Split, config: InputConfig): ...
 
-    def records(self, handle: BinaryIO) -> Iterator[Record]: ...
+    def records(self, handle: Watched) -> Iterator[Record]: ...
 
     def row(self, payload: Any) -> Row: ...
 
-    def check(self, handle: BinaryIO) -> bool: ...
+    def check(self, handle: Watched) -> bool: ...
 
 
 def require_columns(file: InputFile, config: InputConfig, columns: Iterable[str]) -> None:
@@ -83,5 +90,18 @@ def require_columns(file: InputFile, config: InputConfig, columns: Iterable[str]
             near = get_close_matches(wanted, columns, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise BadRequest(
-                f"no column {wanted!r} in {file.url}. There are: {', '.join(columns)}.{hint} Set input.{key}."
+                f"no column {wanted!r} in {file.url}. There are: {listed(columns)}.{hint} Set input.{key}."
             )
+
+
+def listed(columns: Iterable[Any]) -> str:
+    """Name columns, the first of very many."""
+    names = list(map(str, columns))
+    words = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return words.encode(errors="backslashreplace").decode()
+
+
+def said(error: BaseException) -> str:
+    """Say in a line what an exception says, in characters that can be written down."""
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return words[:MOST_DETAIL].encode(errors="backslashreplace").decode()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
+from operators.storage.base import CORRUPT
 from operators.storage.compression import Gap, blocks
 from operators.storage.formats.base import Damage, Record
 from operators.storage.formats.line_records import BOM
@@ -20,7 +21,7 @@ def array_records(handle: BinaryIO, name: str, text_column: str | None) -> Itera
     """Yield a record for each item. Its position is the item's index, its payload (position, item), or a Damage."""
     for index, item in enumerate(_items(handle, name)):
         if isinstance(item, Gap):
-            yield Record(index, 0, Damage("corrupt_file", f"after {index} items of the array: {item.error}"))
+            yield Record(index, 0, Damage(CORRUPT, f"after {index} items of the array: {item.error}"))
         else:
             yield Record(index, _weight(item, text_column), (index, item))
 

@@ -10,7 +10,7 @@ import msgspec
 from operators.storage.base import Split
 from operators.storage.compression import bare_name
 from operators.storage.config import InputConfig
-from operators.storage.formats.base import Record, Row, WrongFormat, require_columns
+from operators.storage.formats.base import Record, Row, WrongFormat, listed, require_columns
 from operators.storage.formats.json_array import array_records, is_array
 from operators.storage.formats.line_records import line_records, not_utf8, text_row
 from operators.storage.sniff import foreign
@@ -32,7 +32,7 @@ def compact(value: Any) -> str:
     try:
         return _encode(value).decode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":"), default=_unusual)
 
 
 def as_record(row: Row) -> Row:
@@ -95,7 +95,7 @@ class Jsonl:
         try:
             text = columns.pop(self.config.text_column)
         except KeyError:
-            return Row(reason="no_text_column", detail=f"the columns are: {', '.join(map(str, columns))}")
+            return Row(reason="no_text_column", detail=f"the columns are: {listed(columns)}")
         try:
             id = identity(columns.pop(self.id_column, None))
             metadata = compact(columns) if columns else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from operators.storage.base import END, MAX_RECORD, Split
+from operators.storage.base import CORRUPT, END, MAX_RECORD, Split
 from operators.storage.compression import Gap, blocks, packing
 from operators.storage.formats.base import Damage, Record, Row
 
@@ -55,7 +55,7 @@ def line_records(handle: BinaryIO, split: Split) -> Iterator[Record]:
             detail = f"the line at byte {position} has more than {MAX_RECORD} bytes"
             yield Record(position, 0, Row(reason="too_large", detail=detail))
         elif isinstance(line, Gap):
-            yield Record(position, 0, Damage("corrupt_file", f"at byte {position} of the unpacked file: {line.error}"))
+            yield Record(position, 0, Damage(CORRUPT, f"at byte {position} of the unpacked file: {line.error}"))
         elif not line.isspace() and line not in (b"", BOM):
             yield Record(position, len(line), (position, line.removeprefix(BOM) if position == 0 else line))
 

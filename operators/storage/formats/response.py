@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from operators.storage.base import BROKEN
 from operators.storage.frames import HEAD_END, header_fields
 
 MAX_BODY = 2**26  # bytes after unpacking
@@ -36,14 +37,14 @@ def parse_response(block: bytes) -> Response:
     """
     status = STATUS.match(block)
     if status is None:
-        raise BadResponse("broken_record", "it has no HTTP status line")
+        raise BadResponse(BROKEN, "it has no HTTP status line")
     end = HEAD_END.search(block)
     fields = header_fields(block[: end.start()] if end else block)
     body = block[end.end() :] if end else b""
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = _unchunked(body)
     elif (declared := fields.get("content-length", "")).isdecimal() and len(body) < int(declared):
-        raise BadResponse("broken_record", f"its body has {len(body)} of {declared} bytes")
+        raise BadResponse(BROKEN, f"its body has {len(body)} of {declared} bytes")
     for encoding in reversed(fields.get("content-encoding", "").lower().split(",")):
         body = _unpacked(body, encoding.strip())
     return Response(int(status[1]), fields, body)
@@ -60,7 +61,7 @@ def _unchunked(body: bytes) -> bytes:
         at += 2 if body[at : at + 2] == b"\r\n" else 1
     if not parts:
         return body
-    raise BadResponse("broken_record", f"its chunks break at byte {at} of {len(body)}")
+    raise BadResponse(BROKEN, f"its chunks break at byte {at} of {len(body)}")
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
-from operators.storage.base import MAX_RECORD, Split
+from operators.storage.base import BROKEN, MAX_RECORD, Split
 from operators.storage.compression import Gap, blocks
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
@@ -25,7 +25,7 @@ class PlainText:
         parts, size = [], 0
         for block in blocks(handle, self.name):
             if isinstance(block, Gap):
-                yield Record(0, 0, Damage("corrupt_file", f"at byte {size} of the unpacked file: {block.error}"))
+                yield Record(0, 0, Damage(BROKEN, f"at byte {size} of the unpacked file: {block.error}"))
                 return
             parts.append(block)
             size += len(block)

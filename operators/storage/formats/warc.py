@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
-from operators.storage.base import Split
+from operators.storage.base import BROKEN, CORRUPT, Split
 from operators.storage.compression import Gap, bare_name, blocks
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
@@ -37,13 +37,16 @@ class Warc:
         is_arc = window.match(ARC_START) or (named_arc and not window.match(WARC_START))
         for frame in frames(window, ARC if is_arc else WARC):
             if frame.head is None:
-                yield Record(frame.position, 0, Damage("corrupt_file", f"at byte {frame.position}: {frame.error}"))
+                yield Record(frame.position, 0, Damage(CORRUPT, f"at byte {frame.position}: {frame.error}"))
             elif frame.head.kind in DOCUMENTS:
                 weight = len(frame.block or b"") // (1 if frame.head.kind == "conversion" else TEXT_SHARE)
                 yield Record(frame.position, weight, _payload(frame))
+                if frame.gap is not None:
+                    detail = f"at byte {frame.gap}, after a record that broke: {frame.error}"
+                    yield Record(frame.gap, 0, Damage(CORRUPT, detail))
             elif frame.torn:
                 detail = f"in the {frame.head.kind or 'nameless'} record at byte {frame.position}: {frame.error}"
-                yield Record(frame.position, 0, Damage("corrupt_file", detail))
+                yield Record(frame.position, 0, Damage(CORRUPT, detail))
 
     def row(self, payload: Frame) -> Row:
         head, block = payload.head, payload.block
@@ -73,9 +76,9 @@ class Warc:
 def _payload(frame: Frame) -> Frame | Row | Damage:
     head = frame.head
     if frame.torn:
-        return Damage("broken_record", _detail(head, frame.error), head.id)
+        return Damage(BROKEN, _detail(head, frame.error), head.id)
     if frame.error:
-        return _rejected(head, "broken_record", frame.error)
+        return _rejected(head, BROKEN, frame.error)
     if frame.block is None:
         return _rejected(head, "too_large", f"it has {head.length} bytes, {MAX_BLOCK} are read at the most")
     return frame

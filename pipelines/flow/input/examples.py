@@ -12,7 +12,7 @@ from operators.errors import BadRequest
 from operators.examples.base import STAGE
 from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
-from operators.storage.reading import read_documents
+from operators.storage.reading import NO_FILES_FAULT, read_documents
 from operators.table import living
 
 LOOKED_INTO = 32  # pieces of the input, of some 64 KiB, in which an example is looked for before anything is read
@@ -21,9 +21,18 @@ LOOKED_INTO = 32  # pieces of the input, of some 64 KiB, in which an example is 
 def require_examples(
     splits: list[Split], input: InputConfig, storage: StorageConfig, read: Callable[[pa.Table], pa.Table]
 ) -> None:
-    """Raise BadRequest where of the first records, read as examples, none is one."""
+    """Raise BadRequest where of the first records, read as examples, none is one.
+
+    A record of which `read` raises is left for the run, which finds it and tells of it.
+    """
     records, wrong = 0, []
-    for documents in map(read, islice(_first_documents(splits, input, storage), LOOKED_INTO)):
+    for documents in islice(_first_documents(splits, input, storage), LOOKED_INTO):
+        try:
+            documents = read(documents)
+        except NO_FILES_FAULT:
+            raise
+        except Exception:
+            return
         if living(documents).any():
             return
         records += len(documents)

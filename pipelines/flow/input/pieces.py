@@ -11,7 +11,7 @@ import pyarrow as pa
 from operators.storage.base import END, UNREADABLE, CorruptFile, InputFile, Piece, Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.formats.base import Row
-from operators.storage.reading import STAGE, read_documents
+from operators.storage.reading import STAGE, each, read_documents
 from operators.table import DOCUMENTS
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.spans import START, Spans, Unit, as_span
@@ -85,7 +85,7 @@ class Decoding:
         pass  # a format is ready once it is made
 
     def __call__(self, payloads: list) -> list[Row]:
-        return [self.row(payload) for payload in payloads]
+        return each(self.row, payloads)
 
     def halves(self, payloads: list) -> list[list]:
         middle = len(payloads) // 2

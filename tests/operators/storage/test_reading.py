@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.errors import BadRequest
 from operators.storage.base import END, CorruptFile
 from operators.storage.config import InputConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.formats import jsonl
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import check_input, read_documents
+from operators.storage.registry import FORMATS
 from operators.table import DOCUMENTS
 from tests.operators.storage.documents import LOCAL, assert_tiled, cut, pieces, reasons, rows
 
@@ -77,6 +79,61 @@ def test_a_file_that_cannot_be_opened_is_rejected_by_name(tmp_path):
     with pytest.raises(CorruptFile, match=r"b\.jsonl"):
         rows(tmp_path, on_error="fail")
     settings = InputConfig(path=str(tmp_path))
+    check_input(list_input(settings, LOCAL), settings, LOCAL)
+
+
+class Faulty(jsonl.Jsonl):
+    """A reader that raises: on its third record, on the rows that say so, and when it is asked for a sample."""
+
+    def records(self, handle):
+        for number, record in enumerate(super().records(handle)):
+            if number == 2:
+                raise KeyError("a mistake of a reader")
+            yield record
+
+    def row(self, payload):
+        if b"odd" in payload[1]:
+            raise RuntimeError("an odd record \ud800")
+        return super().row(payload)
+
+    def check(self, handle):
+        raise KeyError("a mistake of a reader")
+
+
+def test_whatever_a_reader_raises_costs_that_record_or_the_rest_of_that_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "faulty", "tests.operators.storage.test_reading:Faulty")
+    line = '{"text": "x"}\n'
+    (tmp_path / "a.jsonl").write_text(line + '{"text": "odd"}\n' + line * 3)
+    (tmp_path / "b.jsonl").write_text(line)
+    settings = InputConfig(path=str(tmp_path), format="faulty")
+    files = list_input(settings, LOCAL)
+    found = [
+        row
+        for split in split_input(files, settings)
+        for piece in read_documents(split, settings, LOCAL)
+        for row in piece.documents.to_pylist()
+    ]
+    assert [(row["source_file"], row["reason"]) for row in found] == [
+        ("a.jsonl", None),
+        ("a.jsonl", "error"),
+        ("a.jsonl", "unreadable_file"),
+        ("b.jsonl", None),
+    ]
+    assert found[1]["detail"] == "RuntimeError: an odd record \\ud800"
+    assert found[2]["detail"] == "from position 15 on: KeyError: 'a mistake of a reader'"
+    assert found[2]["position"] == 15 and found[2]["document_id"] == "a.jsonl"
+    check_input(files, settings, LOCAL)
+    with pytest.raises(CorruptFile, match="a mistake of a reader"):
+        rows(tmp_path, format="faulty", on_error="fail")
+
+
+def test_a_first_file_that_lacks_the_column_does_not_stop_the_others(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"body": "x"}\n')
+    (tmp_path / "b.parquet").write_text('{"text": "x"}\n')
+    settings = InputConfig(path=str(tmp_path))
+    with pytest.raises(BadRequest, match=r"no column 'text' in .*a\.jsonl"):
+        check_input(list_input(settings, LOCAL), settings, LOCAL)
+    (tmp_path / "c.jsonl").write_text('{"text": "x"}\n')
     check_input(list_input(settings, LOCAL), settings, LOCAL)
 
 

@@ -10,6 +10,7 @@ from operators.storage.base import InputFile, Split
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Format, Row
 from operators.storage.registry import FORMATS, guess, known_endings, reader_of, require_format
+from operators.storage.watched import Watched
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -31,8 +32,8 @@ def test_a_format_says_what_its_files_are_called_and_how_they_begin(name):
 def test_an_empty_file_is_no_error(name):
     split = Split(InputFile("a", "a", 0, name), 0, 1)
     reader = reader_of(name)(split, InputConfig())
-    assert reader.check(io.BytesIO(b"")) is False
-    payloads = [record.payload for record in reader.records(io.BytesIO(b""))]
+    assert reader.check(Watched(io.BytesIO(b""))) is False
+    payloads = [record.payload for record in reader.records(Watched(io.BytesIO(b"")))]
     rows = [
         payload if isinstance(payload, tuple) and hasattr(payload, "reason") else reader.row(payload)
         for payload in payloads

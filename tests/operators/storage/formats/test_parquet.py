@@ -15,9 +15,11 @@ from operators.errors import BadRequest
 from operators.storage.base import CorruptFile
 from operators.storage.config import InputConfig
 from operators.storage.filesystem import open_filesystem
+from operators.storage.formats import parquet
 from operators.storage.formats.parquet import Parquet
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import check_input, made_id, read_documents
+from operators.storage.watched import Watched
 from tests.operators.storage.documents import LOCAL, assert_tiled, cut, read, reasons, rows
 
 
@@ -42,6 +44,58 @@ def test_texts_of_any_arrow_type_are_read(tmp_path):
     for type in (pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
         path = write(tmp_path, {"text": pa.array(["a", "b", "a"]).cast(type)})
         assert [row["text"] for row in rows(path)] == ["a", "b", "a"]
+
+
+def alike(folder: Path, *columns: tuple[str, list]) -> Path:
+    names, values = zip(*columns, strict=True)
+    table = pa.table(list(values), names=list(names))
+    pq.write_table(table, folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def test_columns_of_one_name_are_told_apart_and_cost_no_text(tmp_path):
+    path = alike(tmp_path, ("text", ["x"]), ("n", [1]), ("n", [2]), ("n_2", [3]), ("id", ["a"]), ("id", ["b"]))
+    (row,) = rows(path)
+    assert (row["text"], row["reason"]) == ("x", None)
+    assert json.loads(row["metadata"]) == {"n_1": 1, "n_3": 2, "n_2": 3, "id_1": "a", "id_2": "b"}
+    assert row["document_id"] == made_id("a.parquet", 0, "x")
+    (whole,) = rows(path, text_column=None)
+    assert json.loads(whole["text"]) == {"text": "x", "n_1": 1, "n_3": 2, "n_2": 3, "id_1": "a", "id_2": "b"}
+
+
+def test_texts_that_two_columns_claim_are_rejected_row_by_row(tmp_path):
+    path = alike(tmp_path, ("text", ["x", "y"]), ("text", ["z", None]), ("id", ["a", "b"]))
+    found = rows(path)
+    assert [(row["document_id"], row["reason"]) for row in found] == [
+        ("a", "ambiguous_column"),
+        ("b", "ambiguous_column"),
+    ]
+    assert found[0]["detail"] == "2 columns are called 'text'"
+    assert json.loads(found[0]["metadata"]) == {"text_1": "x", "text_2": "z"}
+    with pytest.raises(BadRequest, match=r"2 columns of .*a\.parquet are called 'text'.*Set input\.text_column"):
+        check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path)), LOCAL)
+    (tmp_path / "b.jsonl").write_text('{"text": "x"}')
+    check_input(list_input(InputConfig(str(tmp_path)), LOCAL), InputConfig(str(tmp_path)), LOCAL)
+
+
+def test_a_struct_with_a_name_twice_is_kept(tmp_path):
+    struct = pa.StructArray.from_arrays([pa.array(["x"]), pa.array([2**62]).cast(pa.timestamp("us"))], names=["a", "a"])
+    assert json.loads(rows(write(tmp_path, {"text": ["t"], "s": struct}))[0]["metadata"]) == {
+        "s": {"a_1": "x", "a_2": None}
+    }
+
+
+def test_every_row_group_lies_in_the_file_whatever_a_footer_says_of_its_size():
+    assert parquet._begins([10, 20, 70], 1000) == [0, 99, 297]
+    assert parquet._begins([0, 0], 1000) == [0, 0] and parquet._begins([], 5) == []
+    assert all(0 <= begin < 1000 for begin in parquet._begins([2**62, -5, 2**62, 1], 1000))
+
+
+def test_lost_rows_are_told_one_by_one_unless_a_footer_tells_of_very_many(monkeypatch):
+    monkeypatch.setattr(parquet, "MOST_ROWS", 5)
+    assert [record.position for record in parquet._lost(2, 7, "why")] == [2, 3, 4, 5, 6]
+    (lost,) = parquet._lost(2, 8, "why")
+    assert (lost.position, lost.payload.reason) == (2, "corrupt_file") and "rows 2 to 7" in lost.payload.detail
 
 
 def test_faulty_rows_leave_with_their_reasons(tmp_path):
@@ -99,9 +153,10 @@ def test_a_broken_row_group_costs_its_own_rows_and_says_which(tmp_path):
     path.write_bytes(content)
     found = rows(path)
     assert [row["position"] for row in found if row["reason"] is None] == [*range(100), *range(200, 300)]
-    (lost,) = [row for row in found if row["reason"]]
-    assert (lost["document_id"], lost["reason"]) == ("a.parquet", "corrupt_file")
-    assert lost["detail"].startswith("rows 100 to 199 are lost")
+    lost = [row for row in found if row["reason"]]
+    assert [(row["position"], row["reason"]) for row in lost] == [(place, "broken_record") for place in range(100, 200)]
+    assert lost[7]["detail"].startswith("row 107 of rows 100 to 199, which are lost: ")
+    assert len({row["document_id"] for row in lost}) == 100
     assert read(cut(path, "parquet", [1000, 2500])) == found
     with pytest.raises(CorruptFile, match=r"a\.parquet"):
         rows(path, on_error="fail")
@@ -142,7 +197,7 @@ def test_a_storage_that_fails_is_an_error_and_no_damage_of_the_file(tmp_path):
     path = write(tmp_path, {"text": ["x"]})
     (split,) = cut(path, "parquet", [])
     with pytest.raises(OSError, match="the network is down"):
-        list(Parquet(split, InputConfig()).records(Failing(path.read_bytes())))
+        list(Parquet(split, InputConfig()).records(Watched(Failing(path.read_bytes()))))
 
 
 def test_parquet_is_read_from_s3(s3, tmp_path):

@@ -35,7 +35,7 @@ def test_a_line_is_a_document_where_lines_are_asked_for(tmp_path):
 
 def test_half_a_packed_text_is_no_document(tmp_path):
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(bytes(range(256)) * 99)[:-9])
-    assert reasons(tmp_path) == ["corrupt_file"]
+    assert reasons(tmp_path) == ["broken_record"]
 
 
 def test_a_text_too_large_to_hold_is_rejected(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def outcome(found: list[dict]) -> list[tuple[str, str | None]]:
 
 
 WHOLE = [("1", None), ("2", None), ("3", None)]
+LACKING = ("a.warc.gz", "corrupt_file")  # packed bytes that cannot be read, and may have been of several records
 
 
 @pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
@@ -134,16 +135,16 @@ def test_after_a_broken_gzip_member_the_next_record_is_read(tmp_path, at):
     members[4][at : at + 3] = bytes(3)
     path = tmp_path / "a.warc.gz"
     path.write_bytes(b"".join(members))
-    assert outcome(rows(path)) == [("1", None), ("2", "broken_record"), ("3", None)]
+    assert outcome(rows(path)) == [("1", None), ("2", "broken_record"), LACKING, ("3", None)]
     with pytest.raises(CorruptFile, match=r"a\.warc\.gz"):
         rows(path, on_error="fail")
 
 
-@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
-def test_a_file_that_ends_inside_a_record_keeps_those_before(tmp_path, name):
+@pytest.mark.parametrize(("name", "more"), [("a.warc", []), ("a.warc.gz", [LACKING])])
+def test_a_file_that_ends_inside_a_record_keeps_those_before(tmp_path, name, more):
     path = write(tmp_path, crawl(), name)
     path.write_bytes(path.read_bytes()[:-60])
-    assert outcome(rows(path)) == [("1", None), ("2", None), ("3", "broken_record")]
+    assert outcome(rows(path)) == [("1", None), ("2", None), ("3", "broken_record"), *more]
     assert "ends" in rows(path)[-1]["detail"]
 
 
@@ -218,8 +219,9 @@ def test_every_document_of_real_crawls_is_found(shared_data):
 def test_broken_real_records_are_rejected_by_name(shared_data):
     folder = shared_data / "web_warc"
     for name in ("resiliparse/clipped.warc.gz", "warcio/example-trunc.warc", "warcio/example-wrong-chunks.warc.gz"):
-        (row,) = rows(folder / name)
+        row, *lacking = rows(folder / name)
         assert row["reason"] == "broken_record" and row["document_id"] in row["detail"]
+        assert [other["reason"] for other in lacking] == ["corrupt_file"] * ("clipped" in name)
     # Packed as a whole, and with header fields of a transfer that is over: both can be read.
     assert outcome(rows(folder / "warcio/example-bad-non-chunked.warc.gz"))[0][1] is None
     assert {reason for _, reason in outcome(rows(folder / "resiliparse/clueweb-quirk.warc.gz"))} == {None}
