@@ -1,7 +1,7 @@
 """How far an artifact is, as its records say: nothing but these is read."""
 
 from operators.storage.base import parse_key
-from operators.storage.compression import packing
+from operators.storage.packing import packing
 from operators.storage.place import Place
 from pipelines.ledger.layout import RECORDS
 from pipelines.ledger.lease import at_work

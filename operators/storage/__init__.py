@@ -7,7 +7,9 @@ listing.py       from paths to files and splits
 reading.py       from a split to its documents
 formats/         one input format a file
 sniff.py         what a file is, told from its first bytes
+packing.py       how files are packed, as their first bytes tell
 compression.py   packed files as a stream of bytes, with the places told where some are missing
+zstd.py          frames of Zstandard, with the dictionary of a WARC
 frames.py        where the records of a WARC begin and end, also after damage
 window.py        a view of the next bytes of a stream
 filesystem.py    local disks, S3 and the hub behind one face

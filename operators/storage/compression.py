@@ -1,19 +1,24 @@
 """Files as a stream of unpacked bytes, with the places told where bytes are missing."""
 
 import bz2
+import codecs
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
-import zstandard
 
+from operators.storage.packing import BEGINS, HEAD, packing, told_by
 from operators.storage.watched import Watched
 
 READ = 2**20  # bytes read from the storage at once
 STEP = 2**10  # packed bytes unpacked at once: a broken step is lost but for gzip, so it is small
 BLOCK = 2**18  # unpacked bytes handed on at once, about
+FRAME_HEAD = 8  # bytes that tell what kind of frame begins
+LAYERS = 3  # of packing, the text's encoding among them
 
 
 class Gap(NamedTuple):
@@ -26,63 +31,132 @@ class Gap(NamedTuple):
     inside: bool = False
 
 
+Parts = Iterator[bytes | Gap]
+
+
 class Codec(NamedTuple):
-    unpacker: Callable[[], Any]  # of one frame; has decompress, eof and unused_data
-    magic: bytes  # how a frame begins
+    """How the frames of a file are unpacked: `unpacker` makes what unpacks the one that begins so.
+
+    It has decompress, eof and unused_data. `magic` is how a frame begins, as it is looked for after damage.
+    """
+
+    unpacker: Callable[[bytes], Any]
+    magic: re.Pattern[bytes]
     errors: tuple[type[Exception], ...]
 
 
-CODECS = {
-    ".gz": Codec(lambda: zlib.decompressobj(wbits=31), b"\x1f\x8b\x08", (zlib.error,)),
-    ".bz2": Codec(bz2.BZ2Decompressor, b"BZh", (OSError, ValueError)),
-    # A window of 2 GiB, because dumps packed with `zstd --long=31` are common.
-    ".zst": Codec(
-        lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj(),
-        b"\x28\xb5\x2f\xfd",
-        (zstandard.ZstdError,),
-    ),
-}
-ENDINGS = (*CODECS, ".lz4")
-
-
-def packing(name: str) -> str | None:
-    """Return the ending that tells how a file is packed, null for a plain one."""
-    return next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
-
-
-def bare_name(name: str) -> str:
-    """Return a file's name in lower case, without the ending of its packing."""
-    return name.lower().removesuffix(packing(name) or "")
-
-
-def blocks(handle: BinaryIO, name: str) -> Iterator[bytes | Gap]:
-    """Stream the unpacked bytes of a file that is packed as its name says.
+def blocks(handle: BinaryIO, name: str) -> Parts:
+    """Stream the unpacked bytes of a file from its beginning, whatever its name says of how it is packed.
 
     Yields a Gap where it is broken or ends too early, and goes on at the next place where a frame begins (a WARC file
     has one for each record). Errors of the storage pass through.
     """
-    ending = packing(name)
-    if ending is None:
-        return iter(lambda: handle.read(READ), b"")
-    return _joined(_lz4(handle) if ending == ".lz4" else _frames(handle, CODECS[ending]))
+    yield from _unpacked(plain_blocks(handle), packing(name), LAYERS)
 
 
-def _frames(handle: BinaryIO, codec: Codec) -> Iterator[bytes | Gap]:
+def plain_blocks(handle: BinaryIO) -> Iterator[bytes]:
+    """Stream the bytes of a file from where it is, as they are."""
+    return iter(lambda: handle.read(READ), b"")
+
+
+class Stream:
+    """Parts as a file that is read on and on; it ends at the first gap, and keeps it."""
+
+    closed = False
+
+    def __init__(self, parts: Parts):
+        self.gap: Gap | None = None
+        self._parts, self._rest = parts, b""
+
+    def read(self, size: int = -1) -> bytes:
+        taken, missing = [], size
+        while missing and (self._rest or self._advance()):
+            some = self._rest[:missing] if missing > 0 else self._rest
+            self._rest = self._rest[len(some) :]
+            taken.append(some)
+            missing -= len(some) if missing > 0 else 0
+        return b"".join(taken)
+
+    def close(self) -> None:
+        """Leave the parts to whoever made them."""
+
+    def _advance(self) -> bool:
+        part = None if self.gap else next(self._parts, None)
+        if isinstance(part, Gap):
+            self.gap = part
+            return False
+        self._rest = part or b""
+        return part is not None and (bool(part) or self._advance())
+
+
+def _unpacked(parts: Parts, ending: str | None, layers: int) -> Parts:
+    """Unpack as often as the first bytes tell."""
+    head, parts = _looked_at(parts)
+    how = told_by(head, ending)
+    if how is None or not layers:
+        return parts
+    if how == ".lz4":
+        fresh = _lz4(parts)
+    elif how in BEGINS and not how.startswith("."):
+        fresh = _transcoded(parts, how)
+    else:
+        fresh = _frames(parts, _codec(how))
+    return _unpacked(_joined(fresh), None, layers - 1)
+
+
+def _looked_at(parts: Parts) -> tuple[bytes, Parts]:
+    """Give the first bytes, and all parts."""
+    first, head = [], b""
+    for part in parts:
+        first.append(part)
+        if isinstance(part, Gap):
+            break
+        head += part[:HEAD]
+        if len(head) >= HEAD:
+            break
+    return head, chain(first, parts)
+
+
+def _codec(how: str) -> Codec:
+    magic = BEGINS[how]
+    if how == ".gz":
+        return Codec(lambda packed: zlib.decompressobj(wbits=31), magic, (zlib.error,))
+    if how == ".bz2":
+        return Codec(lambda packed: bz2.BZ2Decompressor(), magic, (OSError, ValueError))
+    if how == ".xz":
+        import lzma  # which some builds of Python lack
+
+        return Codec(lambda packed: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2**31), magic, (lzma.LZMAError,))
+    from operators.storage.zstd import FRAME, ZstdError, ZstdFrames
+
+    return Codec(ZstdFrames(), FRAME, (ZstdError,))
+
+
+def _frames(parts: Parts, codec: Codec) -> Parts:
     frame, lost, given, rest = None, False, 0, b""
-    for step in _steps(handle):
+    for step in chain(_steps(parts), [b""]):
+        if isinstance(step, Gap):
+            yield step._replace(inside=frame is not None and given > 0)
+            frame, lost, rest = None, True, b""
+            continue
         packed, rest = rest + step, b""
         while packed:
             fresh = frame is None
             if fresh and lost:
-                at = packed.find(codec.magic)
-                if at < 0:
-                    rest = packed[1 - len(codec.magic) :]
+                found = codec.magic.search(packed)
+                if found is None:
+                    rest = packed[1 - FRAME_HEAD :]
                     break
-                packed = packed[at:]
-            elif fresh and not packed.strip(b"\0"):  # padding of tapes
+                packed = packed[found.start() :]
+            elif fresh:
+                packed = packed.lstrip(b"\0")  # padding of tapes, and of xz
+            if fresh and len(packed) < FRAME_HEAD and step:
+                rest = packed
+                break
+            if not packed:
                 break
             if fresh:
-                frame, given = codec.unpacker(), 0
+                frame, given = codec.unpacker(packed), 0
             before = frame.copy() if hasattr(frame, "copy") else None
             try:
                 unpacked = frame.decompress(packed)
@@ -109,23 +183,39 @@ def _salvaged(frame: Any, packed: bytes, codec: Codec) -> bytes:
     return b"".join(parts)
 
 
-def _steps(handle: BinaryIO) -> Iterator[bytes]:
-    while block := handle.read(READ):
-        for begin in range(0, len(block), STEP):
-            yield block[begin : begin + STEP]
+def _steps(parts: Parts) -> Parts:
+    for part in parts:
+        if isinstance(part, Gap):
+            yield part
+        else:
+            yield from (part[begin : begin + STEP] for begin in range(0, len(part), STEP))
 
 
-def _lz4(handle: BinaryIO) -> Iterator[bytes | Gap]:
-    watched = Watched(handle)
-    stream = pa.CompressedInputStream(pa.PythonFile(watched, "r"), "lz4")
+def _lz4(parts: Parts) -> Parts:
+    stream = Stream(parts)
+    watched = Watched(stream)
+    unpacking = pa.CompressedInputStream(pa.PythonFile(watched, "r"), "lz4")
     try:
-        yield from iter(lambda: stream.read(STEP), b"")
+        yield from iter(lambda: unpacking.read(STEP), b"")
     except (OSError, pa.ArrowException) as error:
         watched.raise_failure()
-        yield Gap(str(error))
+        yield stream.gap or Gap(str(error))
 
 
-def _joined(parts: Iterator[bytes | Gap]) -> Iterator[bytes | Gap]:
+def _transcoded(parts: Parts, encoding: str) -> Parts:
+    """Turn text into UTF-8; a half of a surrogate pair stays one, for the record that it is in to be told."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    try:
+        for part in chain(parts, [None]):
+            if isinstance(part, Gap):
+                yield part
+                return
+            yield decoder.decode(part or b"", final=part is None).encode(errors="surrogatepass")
+    except UnicodeDecodeError as error:
+        yield Gap(f"it is no {encoding.upper()}: {error.reason}")
+
+
+def _joined(parts: Parts) -> Parts:
     """Join small parts into blocks; the order is kept."""
     waiting, size = [], 0
     for part in parts:

@@ -1,8 +1,10 @@
 """Where bytes lie: local folders, S3 and the Hugging Face hub. Credentials are never read, kept or printed."""
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote_to_bytes
 
 from operators.errors import BadRequest, StorageRefusal
 from operators.storage.config import StorageConfig
@@ -11,13 +13,14 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 READ_AHEAD = 8 * 2**20  # bytes
+FILE_ADDRESS = re.compile(r"file:(?://(?:localhost)?)?(/(?!/).*)", re.IGNORECASE | re.DOTALL)
 
 
 def local_path(url: str) -> str | None:
-    """Return the absolute path of a local address, null for an address elsewhere."""
-    if "://" not in url:
-        return os.path.abspath(os.path.expanduser(url))
-    return os.path.abspath(url[7:]) if url.startswith("file://") else None
+    """Return the absolute path of a local address, null for an address elsewhere. Source of file: addresses: RFC 8089."""
+    if address := FILE_ADDRESS.match(url):
+        return os.path.abspath(os.fsdecode(unquote_to_bytes(address[1])))
+    return None if "://" in url else os.path.abspath(os.path.expanduser(url))
 
 
 def open_filesystem(url: str, storage: StorageConfig) -> tuple["AbstractFileSystem", str]:
@@ -40,7 +43,9 @@ def open_filesystem(url: str, storage: StorageConfig) -> tuple["AbstractFileSyst
         from huggingface_hub import HfFileSystem
 
         return HfFileSystem(), path.rstrip("/")
-    raise BadRequest(f"no storage for {url!r}. There are: local paths, s3://BUCKET/PATH, hf://datasets/OWNER/NAME.")
+    raise BadRequest(
+        f"no storage for {url!r}. There are: local paths, file:///PATH, s3://BUCKET/PATH, hf://datasets/OWNER/NAME."
+    )
 
 
 def open_reading(url: str, storage: StorageConfig, read_ahead: bool = True, version: str = "") -> BinaryIO:

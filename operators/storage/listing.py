@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
-from operators.storage.compression import ENDINGS, bare_name, packing
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import local_path, open_filesystem, storage_errors
+from operators.storage.packing import ENDINGS, bare_name, packing
 from operators.storage.registry import FORMATS, guess, known_endings, reader_of, require_format
 
 ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents are in data/*.parquet

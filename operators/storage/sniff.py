@@ -10,8 +10,6 @@ MAGIC = {
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
     b"%PDF": "PDF",
-    b"\xff\xfe": "UTF-16 text (UTF-8 is needed)",
-    b"\xfe\xff": "UTF-16 text (UTF-8 is needed)",
 }
 
 

@@ -8,11 +8,11 @@ from typing import Any, BinaryIO, ClassVar
 import msgspec
 
 from operators.storage.base import Split
-from operators.storage.compression import bare_name
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Record, Row, WrongFormat, listed, require_columns
 from operators.storage.formats.json_array import array_records, is_array
 from operators.storage.formats.line_records import line_records, not_utf8, text_row
+from operators.storage.packing import bare_name
 from operators.storage.sniff import foreign
 
 SAMPLE = 100  # records

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from operators.storage.base import CORRUPT, END, MAX_RECORD, Split
-from operators.storage.compression import Gap, blocks, packing
+from operators.storage.compression import Gap, blocks, plain_blocks
 from operators.storage.formats.base import Damage, Record, Row
+from operators.storage.packing import packed_how
 
 BOM = b"\xef\xbb\xbf"
 
@@ -13,15 +14,19 @@ BOM = b"\xef\xbb\xbf"
 def lines(handle: BinaryIO, split: Split) -> Iterator[tuple[int, bytes | Gap | None]]:
     """Yield (position, line without its newline) for the lines that begin in the split.
 
-    Positions are byte offsets in the unpacked file. A line above MAX_RECORD bytes is null, and never held as a whole. A
-    Gap ends the lines; its position is where the line that it broke began.
+    Positions are byte offsets in the unpacked file. A packed file cannot be cut: its first split has all lines. A line above
+    MAX_RECORD bytes is null, and never held as a whole. A Gap ends the lines; its position is where the line that it broke began.
     """
-    begin, end = (split.begin, split.end) if packing(split.file.name) is None else (0, END)
+    begin, end, source = split.begin, split.end, plain_blocks(handle)
+    if packed_how(handle, split.file.name):
+        if begin > 0:
+            return
+        end, source = END, blocks(handle, split.file.name)
     position = max(begin - 1, 0)  # one byte early: a newline there means that a line begins at `begin`
     handle.seek(position)
     foreign = begin > 0  # the first line belongs to the split before this one
     parts, size = [], 0
-    for block in blocks(handle, split.file.name):
+    for block in source:
         if isinstance(block, Gap):
             yield position, block
             return
@@ -56,8 +61,8 @@ def line_records(handle: BinaryIO, split: Split) -> Iterator[Record]:
             yield Record(position, 0, Row(reason="too_large", detail=detail))
         elif isinstance(line, Gap):
             yield Record(position, 0, Damage(CORRUPT, f"at byte {position} of the unpacked file: {line.error}"))
-        elif not line.isspace() and line not in (b"", BOM):
-            yield Record(position, len(line), (position, line.removeprefix(BOM) if position == 0 else line))
+        elif (line := line.removeprefix(BOM)) and not line.isspace():  # files that were joined have one at each seam
+            yield Record(position, len(line), (position, line))
 
 
 def not_utf8(error: UnicodeError, position: int) -> Row:

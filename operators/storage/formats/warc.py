@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 from operators.storage.base import BROKEN, CORRUPT, Split
-from operators.storage.compression import Gap, bare_name, blocks
+from operators.storage.compression import Gap, blocks
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record, compact
 from operators.storage.formats.line_records import text_row
 from operators.storage.formats.response import BadResponse, parse_response
 from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, RecordHead, frames
+from operators.storage.packing import bare_name
 from operators.storage.sniff import foreign
 from operators.storage.window import Window
 from operators.text.extract import decode, extract

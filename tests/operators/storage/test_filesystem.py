@@ -10,7 +10,7 @@ import pytest
 
 from operators.errors import BadRequest, StorageRefusal
 from operators.storage.config import StorageConfig
-from operators.storage.filesystem import open_filesystem
+from operators.storage.filesystem import local_path, open_filesystem
 from operators.storage.place import Place
 
 
@@ -34,6 +34,21 @@ def test_what_is_published_is_read_listed_and_removed(place):
     assert not place.exists("data/b") and place.names("data") == ["data/a ü"]
     with pytest.raises(FileNotFoundError):
         place.read("data/b")
+
+
+def test_addresses_of_files_are_decoded_and_plain_paths_are_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for address in (
+        "file:///a%20b/%ED%95%9C%23?x.jsonl",
+        "file://localhost/a%20b/한%23?x.jsonl",
+        "FILE:/a b/한#?x.jsonl",
+    ):
+        assert local_path(address) == "/a b/한#?x.jsonl"
+    assert os.fsencode(local_path("file:///a%FF")) == b"/a\xff"
+    assert local_path("/a%20b") == "/a%20b" and local_path("a%20b") == f"{tmp_path}/a%20b"
+    assert local_path("s3://b/a%20b") is local_path("file://elsewhere/a") is None
+    with pytest.raises(BadRequest, match="file:///PATH"):
+        open_filesystem("file://elsewhere/a", StorageConfig())
 
 
 def test_a_place_crosses_to_another_process_and_opens_for_pyarrow(place):

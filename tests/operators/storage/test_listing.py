@@ -31,6 +31,13 @@ def test_a_folder_is_read_to_its_depth_without_what_is_hidden(tmp_path):
     assert [file.format for file in list_input(InputConfig(path=root), LOCAL)] == ["parquet", "jsonl", "text"]
 
 
+def test_addresses_of_files_are_listed_like_their_paths(tmp_path):
+    root = fill(tmp_path, "a b/%20.jsonl", "a b/c.jsonl")
+    assert names(f"file://{root}/a%20b") == names(f"{root}/a b") == ["%20.jsonl", "c.jsonl"]
+    assert names(f"file://localhost{root}/a%20b/%2520.jsonl") == ["%20.jsonl"]
+    assert names(f"file://{root}/a%20b/c*.jsonl") == ["c.jsonl"]
+
+
 def test_names_do_not_change_when_a_corpus_moves(tmp_path):
     here, there = fill(tmp_path / "here", "x/a.jsonl"), fill(tmp_path / "far" / "there", "x/a.jsonl")
     assert names(here) == names(there) == names(f"{here}/*/*.jsonl") == ["x/a.jsonl"]

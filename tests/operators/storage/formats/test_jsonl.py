@@ -1,5 +1,6 @@
 import gzip
 import json
+import lzma
 import random
 import tempfile
 from pathlib import Path
@@ -76,6 +77,30 @@ def test_every_line_of_a_file_of_garbage_is_accounted_for(tmp_path):
     assert len({row["document_id"] for row in found}) == len(found)
 
 
+def test_names_that_lie_of_packing_cost_no_document(tmp_path):
+    content = "".join(json.dumps({"text": f"text {i} " * 50}) + "\n" for i in range(5000)).encode()
+    expected = [(row["text"], row["position"]) for row in rows(write(tmp_path, content))]
+    for name, packed in (
+        ("a.jsonl.gz", content),
+        ("b.jsonl", gzip.compress(content)),
+        ("c.jsonl.xz", lzma.compress(content)),
+    ):
+        path = write(tmp_path, packed, name)
+        assert [(row["text"], row["position"]) for row in rows(path)] == expected
+        assert read(cut(path, "jsonl", [100, 5000, 12_000])) == rows(path)
+
+
+def test_lines_in_utf_16_are_read_and_half_a_pair_costs_its_line(tmp_path):
+    text = '\ufeff{"text": "글"}\n{"text": "' + "\ud800" + '"}\n{"text": "b"}\n'
+    path = write(tmp_path, text.encode("utf-16-le", "surrogatepass"))
+    assert [(row["text"], row["reason"]) for row in rows(path)] == [("글", None), (None, "invalid_utf8"), ("b", None)]
+    check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path)), LOCAL)
+
+
+def test_files_with_byte_order_marks_may_be_joined(tmp_path):
+    assert reasons(write(tmp_path, '\ufeff{"text": "a"}\n' * 3)) == [None] * 3
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_packed_lines_are_the_same_documents(tmp_path, pack):
     content = "".join(json.dumps({"text": f"text {i} " * 50}) + "\n" for i in range(500)).encode()
@@ -150,7 +175,6 @@ def test_splits_of_any_size_give_the_same_documents_at_the_same_positions(conten
         ('{"text": "x"}\n', {"id_column": "key"}, r"no column 'key'.*input\.id_column"),
         (b"PAR1\x15\x04\x15", {}, "begins like parquet"),
         ("a,b\n1,2\n", {}, "no JSON object in its first 2 lines; the first begins b'a,b'"),
-        ('{"text": "x"}'.encode("utf-16"), {}, "UTF-16"),
     ],
 )
 def test_a_sample_refuses_what_no_line_of_it_can_satisfy(tmp_path, content, config, says):
@@ -160,7 +184,7 @@ def test_a_sample_refuses_what_no_line_of_it_can_satisfy(tmp_path, content, conf
 
 
 def test_a_sample_passes_over_broken_files_to_one_that_can_be_read(tmp_path):
-    write(tmp_path, b"not a gzip file", "a.jsonl.gz")
+    write(tmp_path, b"\0\1 neither gzip nor text", "a.jsonl.gz")
     write(tmp_path, "garbage\n", "b.jsonl")
     write(tmp_path, "", "c.jsonl")
     settings = InputConfig(path=str(tmp_path))
