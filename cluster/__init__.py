@@ -2,6 +2,7 @@
 
 session.py     starts or joins Ray
 resources.py   what there is
+claims.py      what work takes of it
 workers.py     processes that are ready before they are needed
 training.py    a function on workers of Ray Train
 """

@@ -3,6 +3,11 @@
 import ray
 
 
+def room() -> dict[str, float]:
+    """Give what the connected cluster has."""
+    return {"CPU": cpus(), "GPU": gpus()}
+
+
 def cpu_share(stages: int) -> float:
     """Give the CPUs that one task or actor of each of `stages` concurrent stages may claim: 1, or less on a small cluster.
 

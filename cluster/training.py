@@ -1,6 +1,5 @@
-"""Workers of Ray Train that do one function together."""
+"""Workers that do one function together: of Ray Train, or one alone."""
 
-import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,33 +9,50 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from cluster.resources import gpus, nodes, whole_node_cpus
+from cluster.claims import Claims
+from cluster.resources import room
 from cluster.session import NoCluster
 
+# Threads that spin while they wait cost a busy machine the most.
+ENVIRONMENT = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
-def run_together(
-    function: Callable[[dict], None], config: dict[str, Any], workers: int, on_gpus: bool | None, cpus: int | None
-) -> None:
+
+def run_together(function: Callable[[dict], None], config: dict[str, Any], claims: Claims) -> None:
     """Run a function on each of some workers, which know each other through torch.distributed (NCCL on GPUs, gloo on CPUs).
 
-    `on_gpus` null takes a GPU for each where there are any, `cpus` null an even share of a node. When one of them dies all begin
-    again, as often as that happens: what to go on from, and when to give up, is the function's affair.
+    When one of them dies all begin again, as often as that happens: what to go on from, and when to give up, is the function's
+    affair. One worker alone is a plain task: the start of Ray Train's processes would take longer than many a training.
     """
-    on_gpus = gpus() > 0 if on_gpus is None else on_gpus
-    cpus = cpus or (1 if on_gpus else whole_node_cpus(math.ceil(workers / nodes())))
-    _require_room(workers, on_gpus, cpus)
-    scratch = tempfile.mkdtemp(prefix="gristmill-train-")  # Ray's own notes of this run
-    scaling = ScalingConfig(
-        num_workers=workers, use_gpu=on_gpus, resources_per_worker={"CPU": cpus, "GPU": int(on_gpus)}
+    each = claims.each()
+    _require_room(claims.copies, each)
+    if claims.copies > 1:
+        _run_with_ray_train(function, config, claims.copies, each)
+        return
+    task = ray.remote(_alone).options(
+        num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=-1, retry_exceptions=True, runtime_env=ENVIRONMENT
     )
-    environment = {
-        "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}
-    }  # threads that spin while they wait cost a busy machine the most
+    ray.get(task.remote(function, config))
+
+
+def _alone(function: Callable[[dict], None], config: dict[str, Any]) -> None:
+    """Run the function in a process that others may use after it."""
+    import torch.distributed as dist
+
+    try:
+        function(config)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _run_with_ray_train(function: Callable[[dict], None], config: dict, workers: int, each: dict[str, float]) -> None:
+    scratch = tempfile.mkdtemp(prefix="gristmill-train-")  # Ray's own notes of this run
+    scaling = ScalingConfig(num_workers=workers, use_gpu=each["GPU"] > 0, resources_per_worker=each)
     run = RunConfig(
         name="train",
         storage_path=scratch,
         failure_config=FailureConfig(max_failures=-1),
-        worker_runtime_env=environment,
+        worker_runtime_env=ENVIRONMENT,
     )
     try:
         _Trainer(function, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
@@ -44,14 +60,14 @@ def run_together(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _require_room(workers: int, on_gpus: bool, cpus: int) -> None:
+def _require_room(workers: int, each: dict[str, float]) -> None:
     """Raise NoCluster where the cluster is too small for the workers: Ray would wait for it to grow, without a word."""
-    there = ray.cluster_resources()
-    for kind, each in (("GPU", int(on_gpus)), ("CPU", cpus)):
-        if workers * each > there.get(kind, 0):
+    there = room()
+    for kind, one in each.items():
+        if workers * one > there[kind]:
             raise NoCluster(
-                f"workers.count={workers} with {each} {kind}s each want {workers * each} {kind}s, and the cluster has "
-                f"{there.get(kind, 0):g}. Lower workers.count or workers.{kind.lower()}s, or join a larger cluster."
+                f"workers.count={workers} with {one} {kind}s each want {workers * one} {kind}s, and the cluster has "
+                f"{there[kind]:g}. Lower workers.count or workers.{kind.lower()}s, or join a larger cluster."
             )
 
 

@@ -1,11 +1,13 @@
 """How far an artifact is, as its records say: nothing but these is read."""
 
+import json
+
 from operators.storage.base import parse_key
 from operators.storage.packing import packing
 from operators.storage.place import Place
-from pipelines.ledger.layout import RECORDS
+from pipelines.ledger.layout import RECORDS, STAGES
 from pipelines.ledger.lease import at_work
-from pipelines.ledger.reading import Records, latest_epoch, require_records
+from pipelines.ledger.reading import Records, latest_epoch, read_records, require_records
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures
 from pipelines.ledger.spans import Spans
@@ -18,6 +20,10 @@ def show_status(place: Place, say=print) -> None:
         for one, records in inside:
             say(f"{one.url}: {_progress(records, records.now())}; {_who(records, at_work(one, records))}")
         return
+    if place.exists(STAGES):
+        _show_stages(place, say)
+        if not latest_epoch(place):
+            return
     records = require_records(place)
     state, working = records.now(), at_work(place, records)
     say(f"{place.url}: {_progress(records, state)}")
@@ -25,6 +31,21 @@ def show_status(place: Place, say=print) -> None:
     PIPELINES[records.recipe.get("pipeline", "rephrase")].pipeline_class().card.show(records.recipe, state.counts, None)
     if failed := failures(state.counts):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
+
+
+def _show_stages(place: Place, say) -> None:
+    """Print a line for each stage of the run that makes an artifact, as the stage's own records say how far it is."""
+    stages = json.loads(place.read(STAGES))
+    width = max(len(stage["name"]) for stage in stages)
+    for stage in stages:
+        say(f"{stage['name']:{width}}  {_stage_state(stage['url'], place)}")
+
+
+def _stage_state(url: str | None, place: Place) -> str:
+    records = read_records(Place(url, place.storage)) if url else None
+    if records is None:
+        return "waits"
+    return f"{_progress(records, records.now())}; {_who(records, at_work(Place(url, place.storage), records))} · {url}"
 
 
 def _artifacts_in(place: Place) -> list[tuple[Place, Records]]:

@@ -3,23 +3,24 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
 from operators.storage.place import Place
-from pipelines.ledger.artifacts import finished, load, load_table, parts_in_order
+from pipelines.ledger.artifacts import Artifact, contents_key, load, load_table, parts_in_order
+from pipelines.ledger.reading import Records
 from pipelines.ledger.records import Part
 
 TOLD = "choice.json"  # what the selector told: who could not be chosen, and its notes
 
 
 @dataclass(frozen=True)
-class ChoiceArtifact:
+class ChoiceArtifact(Artifact):
     """A finished choice: its rows in parts, in the order of the picks, and what the selector told: excluded, notes, eligible."""
 
-    place: Place
+    made_by = "choose"
     parts: list[Part]
     told: dict[str, Any]
 
@@ -36,9 +37,8 @@ class ChoiceArtifact:
         """Give the positions of the picks in the pool: int64."""
         return np.concatenate([np.empty(0, np.int64), *(table["position"].to_numpy() for table in self.tables())])
 
-
-def open_choice(place: Place) -> ChoiceArtifact:
-    """Open a choice. Raises BadRequest where it is not finished."""
-    place, records = finished(place.url, place.storage, "choice", "choose")
-    (told,) = (part for commit in records.commits(place) for part in commit.parts if part.name == TOLD)
-    return ChoiceArtifact(place, parts_in_order(place, records), json.loads(load(place, told)))
+    @classmethod
+    def _read(cls, place: Place, records: Records, setting: str) -> Self:
+        (told,) = (part for commit in records.commits(place) for part in commit.parts if part.name == TOLD)
+        parts = parts_in_order(place, records)
+        return cls(place, contents_key(parts), parts, json.loads(load(place, told)))

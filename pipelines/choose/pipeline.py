@@ -8,12 +8,13 @@ from pipelines.choose.tasks import CHOICE, choose
 from pipelines.choose.view import PoolView
 from pipelines.flow.board.pace import StillPace
 from pipelines.flow.board.reporter import Reporter
+from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
-from pipelines.run.recipe import described, digest
+from pipelines.run.recipe import described
 
 
 class ChooseRows(Pipeline):

@@ -8,10 +8,12 @@ Source: arXiv:2410.09335. Students on random rows are the yardstick: their mean 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 
 import pyarrow as pa
 
+from cluster.claims import A_NODE
 from operators.errors import BadRequest
 from operators.select.comparison.page import comparison_page, comparison_table
 from operators.select.comparison.statistics import Comparison, Metric, TrainedStudent, compare
@@ -24,24 +26,28 @@ from pipelines.compare.trials import Trial, trials_of
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import CountPace
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.artifacts import load_table, parts_in_order
+from pipelines.ledger.artifacts import digest, load_table, parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
-from pipelines.pool.artifact import open_pool
+from pipelines.pool.artifact import PoolArtifact
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
-from pipelines.run.recipe import described, digest
+from pipelines.run.recipe import described
+from pipelines.run.stage import Made, Stage
 from pipelines.select.job import features_folder
 from pipelines.select.pipeline import Select
 from pipelines.select.report import shared
+from pipelines.select.stages import choice_of
 from pipelines.settings import identity
 from pipelines.stock.models import resolve_model
-from pipelines.train.student import Student, require_student
+from pipelines.train.student import Student, require_student, student_stages
 
 METRICS = [Metric("accuracy", scale=100), Metric("macro_f1", scale=100), Metric("answer_loss", higher_is_better=False)]
+
+EVALUATION, SELECTION = "evaluation", "selection"
 
 
 class Compare(Pipeline):
@@ -66,13 +72,16 @@ class Compare(Pipeline):
         splits = [trial.split for trial in self.trials]
         self.recipe = described("compare", job, contents, self.select.recipe["input"], splits)
 
-    def needs(self) -> Iterator[Pipeline]:
+    def stages(self) -> Iterator[Stage]:
         """Choose, and train a student on each choice."""
-        yield self.evaluation
-        yield from self.select.needs()  # which tells where the choices are
-        yield self.select
+        yield Stage(EVALUATION, "pool", self.evaluation.given)
+        yield from self.select.stages()
+        yield Stage(
+            SELECTION, "select", self.select.given, tuple(choice_of(spec.label) for spec in self.select.specs), A_NODE
+        )
         for trial in self.trials:
-            yield from self._student(trial).needs()
+            after, claims = (choice_of(trial.label),), self.job.student.workers.claims
+            yield from student_stages(trial.name, partial(self._student, trial), after, claims)
 
     def left(self, state: State) -> list[Trial]:
         return [trial for trial in self.trials if not state.done.get(trial.split, Spans()).complete]
@@ -90,10 +99,10 @@ class Compare(Pipeline):
         from cluster.resources import model_share
 
         job = self.job
-        pool = open_pool(self.evaluation.place.url, job.storage, "evaluation.path")
+        pool = PoolArtifact.open(self.made[EVALUATION], job.storage, "evaluation.path")
         config = with_answers(job.evaluate, map(pool.load, pool.parts), job.examples)
         questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
-        self.shared = ray.get(ray.remote(shared).remote(self.select.stages.opened_pool(), pool))
+        self.shared = ray.get(ray.remote(shared).remote(self.select.declared.measuring.pool(self.made), pool))
         task = ray.remote(evaluate_student).options(max_retries=1, **model_share(None)[1])
         ray.get([task.remote(self._exam(trial), questions, ledger, report) for trial in work])
 
@@ -123,9 +132,9 @@ class Compare(Pipeline):
         }
         return compare(self.place.url.rpartition("/")[2], trained, measured, facts=told)
 
-    def _student(self, trial: Trial) -> Student:
+    def _student(self, trial: Trial, made: Made) -> Student:
         job = self.job
-        config, choice = replace(job.student, seed=job.student.seed + trial.seed), self.select.choices[trial.label].url
+        config, choice = replace(job.student, seed=job.student.seed + trial.seed), made[choice_of(trial.label)].url
         model = job.student.model.path and resolve_model(job.student.model.path, job.storage)[1]
         deciding = [choice.rpartition("/")[2], identity(config), identity(job.examples), job.prompting.template, model]
         digest = blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -134,7 +143,7 @@ class Compare(Pipeline):
 
     def _exam(self, trial: Trial) -> Exam:
         """Say where a student is, and what it was trained on."""
-        model, storage = self._student(trial).model, self.job.storage
+        model, storage = self.made[trial.name].url, self.job.storage
         rows = read_records(self.select.place).now().counts["kept"][trial.label]
         trained = read_records(Place(model, storage)).now().counts["tokens"]["trained"]
         known = {"selector": trial.selector, "choice": trial.label, "seed": trial.seed, "rows": rows, "tokens": trained}

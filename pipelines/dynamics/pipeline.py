@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
+from cluster.claims import A_MODEL_EACH
 from operators.errors import BadRequest
 from operators.storage.place import Place
 from operators.text.tokenizer import load_tokenizer
@@ -24,11 +25,12 @@ from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
 from pipelines.ledger.spans import Spans
-from pipelines.pack.artifact import TOKENIZER, open_packed
+from pipelines.pack.artifact import TOKENIZER, PackedArtifact
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
-from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
+from pipelines.run.stage import Stage
+from pipelines.score.artifact import ScoreArtifact, loss_columns
 from pipelines.score.job import DataConfig, ReferenceConfig, ScoreJob, ScoreOutput
 from pipelines.score.pipeline import ScoreRows
 from pipelines.settings import identity
@@ -54,7 +56,7 @@ class Dynamics(Pipeline):
     def __init__(self, job: DynamicsJob):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path, job.storage, "runs/dynamics")
-        self.packed = open_packed(job.data.path, job.storage, "data.path")
+        self.packed = PackedArtifact.open(job.data.path, job.storage, "data.path")
         self.checkpoints = list(_checkpoints(job))
         if len(self.checkpoints) < 2:
             raise BadRequest(
@@ -64,7 +66,7 @@ class Dynamics(Pipeline):
         for checkpoint in self.checkpoints:
             require_fit(checkpoint.model, self.packed.packing, job.storage)
         self.reference = (
-            open_scores(job.data.scores, job.storage, "data.scores", self.packed) if job.data.scores else None
+            ScoreArtifact.open(job.data.scores, job.storage, "data.scores").of(self.packed) if job.data.scores else None
         )
         if self.reference:
             loss_columns(job.loss, self.reference)
@@ -77,9 +79,11 @@ class Dynamics(Pipeline):
         shards = {shard_key(shard): [shard.bytes, shard.checksum] for shard in self.packed.shards}
         self.recipe = described("dynamics", job, contents, shards, list(map(shard_key, self.packed.shards)))
 
-    def needs(self) -> list[ScoreRows]:
+    def stages(self) -> Iterator[Stage]:
         """Score every checkpoint."""
-        return [ScoreRows(self._scoring(checkpoint)) for checkpoint in self.checkpoints]
+        for checkpoint in self.checkpoints:
+            scoring = ScoreRows(self._scoring(checkpoint))
+            yield Stage(f"losses of {checkpoint.name}", "score", scoring.given, claims=A_MODEL_EACH)
 
     def left(self, state: State) -> list[Part]:
         return [shard for shard in self.packed.shards if not state.done.get(shard_key(shard), Spans()).complete]
@@ -106,7 +110,7 @@ class Dynamics(Pipeline):
     def losses(self) -> list[ScoreArtifact]:
         """The losses of every checkpoint, once all are scored."""
         places = (self._scoring(checkpoint).output.path for checkpoint in self.checkpoints)
-        return [open_scores(place, self.job.storage, "losses", self.packed) for place in places]
+        return [ScoreArtifact.open(place, self.job.storage, "losses").of(self.packed) for place in places]
 
     def _scoring(self, checkpoint: Checkpoint) -> ScoreJob:
         job = self.job

@@ -1,8 +1,12 @@
 """Finished artifacts, as later stages open them: their parts in the order of the data, read whole and held to their checksums."""
 
 import io
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,11 +20,42 @@ from pipelines.ledger.records import Part
 from pipelines.ledger.spans import Spans
 
 
-def finished(path: str | None, storage: StorageConfig, setting: str, pipeline: str) -> tuple[Place, Records]:
-    """Open what a pipeline made. Raises BadRequest where it is something else, or not finished."""
-    if not path:
+@dataclass(frozen=True)
+class Reference:
+    """A finished artifact as others refer to it: the pipeline that made it, where it is, and what decides it (see digest)."""
+
+    made_by: str
+    url: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Artifact(ABC):
+    """A finished artifact, opened. `made_by` is the pipeline that makes its kind, `key` changes with what is in it."""
+
+    made_by: ClassVar[str]
+    place: Place
+    key: str
+
+    @classmethod
+    def open(cls, at: str | Reference | None, storage: StorageConfig, setting: str) -> Self:
+        """Open what the pipeline made, by its folder or by a reference; `setting` is who named it.
+
+        Raises BadRequest where it is something else, not finished, or no longer what is referred to.
+        """
+        place, records = finished(at, storage, setting, cls.made_by)
+        return cls._read(place, records, setting)
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, place: Place, records: Records, setting: str) -> Self: ...
+
+
+def finished(at: str | Reference | None, storage: StorageConfig, setting: str, pipeline: str) -> tuple[Place, Records]:
+    """Open what a pipeline made. Raises BadRequest where it is something else, not finished, or no longer what is referred to."""
+    if not at:
         raise BadRequest(f"{setting} is not given: the folder that `gristmill run {pipeline}` made.")
-    place = Place(path, storage)
+    place = Place(at.url if isinstance(at, Reference) else at, storage)
     records = read_records(place)
     made_by = records.recipe.get("pipeline", "rephrase") if records else None
     if made_by != pipeline:
@@ -32,7 +67,17 @@ def finished(path: str | None, storage: StorageConfig, setting: str, pipeline: s
             f"{setting}={place.url} is not finished: {len(left)} of {len(records.recipe['splits'])} splits are missing. The "
             "command that began it goes on with them."
         )
+    if isinstance(at, Reference) and digest(records.recipe) != at.digest:
+        raise BadRequest(
+            f"{setting}={place.url} was made anew with other settings meanwhile. The same command goes on."
+        )
     return place, records
+
+
+def digest(recipe: dict[str, Any]) -> str:
+    """Name what a run will make, by what decides it (see Pipeline.recipe): 16 hexadecimal digits."""
+    deciding = json.dumps([recipe["fingerprint"], recipe["input"], recipe["splits"]], sort_keys=True)
+    return blake2b(deciding.encode(), digest_size=8).hexdigest()
 
 
 def parts_in_order(place: Place, records: Records) -> list[Part]:

@@ -8,6 +8,7 @@ RECORDS = "_gristmill"
 CARD = "README.md"
 DIGESTED = r"[^/]+-[0-9a-f]{16}(-[^/]+)?"  # the name of an artifact that has the digest of its run in it
 EPOCHS, HEADS, COMMITS, CATALOGUE = (f"{RECORDS}/{name}" for name in ("epochs", "heads", "commits", "catalogue"))
+STAGES = f"{RECORDS}/stages.json"  # what a run needs first, for people
 FOLDERS = ("data", "rejected")  # of parts that are tables
 CHECKPOINTS = "checkpoints"  # of parts that are a model's files, each model in a folder of its own
 # What a run writes; nothing else is ever removed. The first number of eight digits is the epoch.

@@ -6,7 +6,7 @@ part of the pool; it is committed when it is measured, so nothing is measured tw
 
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.artifacts import shard_key
+from pipelines.ledger.artifacts import digest, shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
 from pipelines.ledger.spans import Spans
@@ -18,7 +18,7 @@ from pipelines.measure.tasks import measure
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
-from pipelines.run.recipe import described, digest
+from pipelines.run.recipe import described
 
 
 class MeasureRows(Pipeline):

@@ -1,25 +1,27 @@
 """Artifacts of packed rows and of their scores, as later stages read them."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import pyarrow as pa
 
 from operators.errors import BadRequest
-from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.tokens.rows import Packing
-from pipelines.ledger.artifacts import contents_key, finished, load_table, parts_in_order
+from pipelines.ledger.artifacts import Artifact, contents_key, load_table, parts_in_order
+from pipelines.ledger.reading import Records
 from pipelines.ledger.records import Part
+
+TOKENIZER = "tokenizer"  # folder of the artifact with the tokenizer's files, for the models that will be trained on it
 
 
 @dataclass(frozen=True)
-class PackedArtifact:
-    """Finished packed rows. `shards` are its parts, in the order of the documents; `key` changes with what was packed."""
+class PackedArtifact(Artifact):
+    """Finished packed rows. `shards` are its parts, in the order of the documents."""
 
-    place: Place
+    made_by = "pack"
     packing: Packing
     shards: list[Part]
-    key: str
 
     @property
     def rows(self) -> int:
@@ -39,15 +41,11 @@ class PackedArtifact:
             left -= len(tables[-1])
         return pa.concat_tables(tables)
 
-
-def open_packed(path: str | None, storage: StorageConfig, setting: str) -> PackedArtifact:
-    """Open what `gristmill run pack` made. Raises BadRequest where it is something else, empty, or not finished."""
-    place, records = finished(path, storage, setting, "pack")
-    packing = Packing(**records.recipe["fingerprint"]["packing"])
-    shards = parts_in_order(place, records)
-    if not shards:
-        raise BadRequest(f"{setting}={place.url} holds no packed rows: all documents were empty or rejected.")
-    return PackedArtifact(place, packing, shards, contents_key(shards))
-
-
-TOKENIZER = "tokenizer"  # folder of the artifact with the tokenizer's files, for the models that will be trained on it
+    @classmethod
+    def _read(cls, place: Place, records: Records, setting: str) -> Self:
+        """Raises BadRequest where nothing was packed."""
+        packing = Packing(**records.recipe["fingerprint"]["packing"])
+        shards = parts_in_order(place, records)
+        if not shards:
+            raise BadRequest(f"{setting}={place.url} holds no packed rows: all documents were empty or rejected.")
+        return cls(place, contents_key(shards), packing, shards)

@@ -14,6 +14,7 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.input.examples import require_examples
 from pipelines.flow.input.files import bytes_of, input_files, versions
 from pipelines.flow.input.groups import grouped
+from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
@@ -23,7 +24,7 @@ from pipelines.pool.pace import PoolPace
 from pipelines.pool.tasks import UNIQUE, read_pool, require_unique_ids
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
-from pipelines.run.recipe import described, digest
+from pipelines.run.recipe import described
 
 
 class ReadPool(Pipeline):

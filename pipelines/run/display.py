@@ -2,15 +2,16 @@
 
 import sys
 import threading
+from collections.abc import Callable
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 
 
 class Display:
-    """Shows a scoreboard from a thread of its own while the run goes on. `read` gives its counts, `pace` makes a line of them."""
+    """Shows how a run stands from a thread of its own. `lines` tells it: all there is to say on a terminal (true), else less."""
 
-    def __init__(self, read, pace, stream=None):
-        self.read, self.pace = read, pace
+    def __init__(self, lines: Callable[[bool], list[str]], stream=None):
+        self.lines = lines
         self.stream = stream or sys.stderr
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
@@ -28,7 +29,8 @@ class Display:
             self._show_live()
         else:
             while not self.stopped.wait(LINE_EVERY_S):
-                print(self.pace.line(self.read()), file=self.stream, flush=True)
+                for line in self.lines(False):
+                    print(line, file=self.stream, flush=True)
 
     def _show_live(self) -> None:
         from rich.console import Console
@@ -36,4 +38,4 @@ class Display:
 
         with Live(console=Console(file=self.stream), auto_refresh=False, transient=True) as live:
             while not self.stopped.wait(LIVE_EVERY_S):
-                live.update(self.pace.line(self.read()), refresh=True)
+                live.update("\n".join(self.lines(True)), refresh=True)

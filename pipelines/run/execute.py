@@ -6,17 +6,18 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain
+from typing import Any
 
 from cluster.session import session
 from operators.errors import BadRequest
 from operators.storage.place import Place
-from pipelines.exits import Interrupted, RunFailed
+from pipelines.counts import Counts
+from pipelines.exits import CODES, Interrupted, RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board
 from pipelines.ledger.layout import CARD, RECORDS
 from pipelines.ledger.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
-from pipelines.ledger.ledger import Lost, next_ledger
+from pipelines.ledger.ledger import Ledger, Lost, next_ledger
 from pipelines.ledger.opening import Otherwise, find
 from pipelines.ledger.reading import Records, read_records
 from pipelines.ledger.records import State
@@ -24,6 +25,7 @@ from pipelines.ledger.rollback import failures
 from pipelines.ledger.tenure import claim, folded, tidy
 from pipelines.run.display import Display
 from pipelines.run.pipeline import Pipeline
+from pipelines.run.schedule import Schedule
 
 SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
 
@@ -34,8 +36,11 @@ def run_pipeline(
     retry_failed: bool = False,
     say=print,
     tell: bool = True,
+    board: Any = None,
 ) -> Place:
     """Run or resume a pipeline, and give the place of its artifact; `tell` shows what became of everything.
+
+    With a `board` it is a stage of another run, which shows what is reported there and hears the signals.
 
     Raises BadRequest, RunFailed or Interrupted.
     """
@@ -55,8 +60,8 @@ def run_pipeline(
     state = records.now() if records else State()
     left = pipeline.left(state) or (retry_failed and failures(state.counts))
     if left or not (records and swept(place, records)):
-        with _needed(pipeline, say) if left else nullcontext():
-            state = _go_on(pipeline, place, records, retry_failed, say)
+        with _stages_made(pipeline, say) if left and board is None else nullcontext():
+            state = _go_on(pipeline, place, records, retry_failed, say, board)
     else:
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(pipeline, place, state, anew=False)
@@ -70,15 +75,14 @@ def run_pipeline(
 
 
 @contextmanager
-def _needed(pipeline: Pipeline, say) -> Iterator[None]:
-    """Run what a pipeline needs, and hold the Ray on which that was done."""
-    needed = iter(pipeline.needs())
-    first = next(needed, None)
-    with session(pipeline.cluster, pipeline.quiet) if first else nullcontext():
-        for one in chain([first] if first else (), needed):
-            if not _is_complete(one):
-                say(f"needed first: {one.place.url}")
-                _run_or_wait(one, say)
+def _stages_made(pipeline: Pipeline, say) -> Iterator[None]:
+    """Run the stages of a pipeline, and hold the Ray on which that was done."""
+    stages = list(pipeline.stages())
+    with session(pipeline.cluster, pipeline.quiet) if stages else nullcontext():
+        if stages:
+            schedule = Schedule(stages, _as_stage, _is_complete, pipeline.place, say)
+            with _resumable(pipeline.place.url), Display(schedule.lines):
+                pipeline.given(schedule.run())
         yield
 
 
@@ -89,21 +93,24 @@ def _is_complete(pipeline: Pipeline) -> bool:
     return bool(same and swept(pipeline.place, records) and not pipeline.left(records.now()))
 
 
-def _run_or_wait(pipeline: Pipeline, say) -> None:
-    """Run what several runs may need at once; where another one is at work on it, wait for its end and see what is left."""
-    told = False
+def _as_stage(pipeline: Pipeline, board: Any) -> Exception | None:
+    """Run what several runs may need at once, in a task; gives the error that ended it.
+
+    Where another run is at work on it, its end is waited for, and what is left then is done.
+    """
     while True:
         try:
-            run_pipeline(pipeline, say=lambda line: None, tell=False)
-            return
+            run_pipeline(pipeline, say=lambda line: None, tell=False, board=board)
+            return None
         except (Busy, Lost):
-            if not told:
-                say(f"waiting: another run is at work on {pipeline.place.url}")
-            told = True
+            board.tell.remote({"waits": True})
             time.sleep(LOOK_S)
+            board.tell.remote({})
+        except tuple(CODES) as error:
+            return error
 
 
-def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say) -> State:
+def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say, board: Any) -> State:
     """Do what is left of the job as the owner of the artifact, and give what is settled then."""
     ledger = next_ledger(place, records)
     state = folded(ledger, records.state, records.tail) if records else State()
@@ -115,7 +122,7 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
         place.publish(RUN, json.dumps(pipeline.recipe, indent=1).encode())
         tidy(tenure)
         if work := pipeline.left(tenure.state):
-            _stream(pipeline, keeper, work, say)
+            _stream(pipeline, keeper, work, say, board)
         tenure.fold(at_least=1)
         if left := pipeline.left(tenure.state):
             raise RunFailed(f"{len(left)} parts of the work are not settled. The same command goes on with them.")
@@ -124,26 +131,37 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
         return tenure.state
 
 
-def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say) -> None:
-    """Do the work on Ray, showing progress."""
+def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> None:
+    """Do the work on Ray, showing progress where nobody else does."""
     ledger, settled = keeper.tenure.ledger, keeper.tenure.state.counts
     if settled.get("kept"):
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
+    if board is not None:
+        _work(pipeline, work, ledger, board)
+        return
     # In this order: Ray sets signal handlers of its own.
     with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
-        import ray
-
-        gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
-        board = start_board()
-        board.add.remote(pipeline.of_all(work))
-        showing = Display(lambda: ray.get(board.read.remote()), pipeline.pace())
+        board, pace = start_board(), pipeline.pace()
         try:
-            with showing, _failures_explained(board):
-                pipeline.stream(work, ledger, Reporter(board))
-            for line in pipeline.afterwards(ray.get(board.read.remote())):
+            with Display(lambda whole: [pace.line(_read(board))]):
+                _work(pipeline, work, ledger, board)
+            for line in pipeline.afterwards(_read(board)):
                 say(line)
         finally:
             board.close.remote()  # engines that outlive a stream which failed end by it
+
+
+def _work(pipeline: Pipeline, work: list, ledger: Ledger, board: Any) -> None:
+    gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
+    board.add.remote(pipeline.of_all(work))
+    with _failures_explained(board):
+        pipeline.stream(work, ledger, Reporter(board))
+
+
+def _read(board: Any) -> Counts:
+    import ray
+
+    return ray.get(board.read.remote())
 
 
 def _describe_artifact(pipeline: Pipeline, place: Place, state: State, anew: bool) -> None:

@@ -6,7 +6,8 @@ anything is spent. The rest (who owns the artifact, what counts, resuming) is th
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 from cluster.session import ClusterConfig
 from operators.storage.place import Place
@@ -17,6 +18,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import without_failures
 from pipelines.run.card import Card
+from pipelines.run.stage import Made, Stage
 
 
 class Pipeline(ABC):
@@ -35,14 +37,20 @@ class Pipeline(ABC):
     warnings: tuple[str, ...] | list[str] = ()
     recipe: dict[str, Any]
     card: ClassVar[Card]
+    made: Made = MappingProxyType({})  # what its stages made; there when its own work begins
 
     @abstractmethod
     def left(self, state: State) -> list:
         """Give what is left to do, nothing where all is settled."""
 
-    def needs(self) -> Iterable["Pipeline"]:
-        """Give the pipelines whose artifacts the work needs, in order: each is run before the next is asked for."""
+    def stages(self) -> Iterable[Stage]:
+        """Tell what has to be made first."""
         return ()
+
+    def given(self, made: Made) -> Self:
+        """Take what the stages made."""
+        self.made = made
+        return self
 
     @abstractmethod
     def stream(self, work: list, ledger: Ledger, report: Reporter) -> None:

@@ -1,27 +1,31 @@
 """Finished scores of packed rows, as later stages open them."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.learn.losses.config import LossConfig
-from operators.storage.config import StorageConfig
 from operators.storage.place import Place
-from pipelines.ledger.artifacts import contents_key, finished, load_table, shard_key
+from pipelines.ledger.artifacts import Artifact, contents_key, load_table, shard_key
+from pipelines.ledger.reading import Records
 from pipelines.ledger.records import Part
 from pipelines.ledger.spans import as_span
 from pipelines.pack.artifact import PackedArtifact
 
 
 @dataclass(frozen=True)
-class ScoreArtifact:
-    """Finished scores of packed rows. `parts` are those of each shard (see shard_key), in the order of its rows."""
+class ScoreArtifact(Artifact):
+    """Finished scores of packed rows. `parts` are those of each shard (see shard_key), in the order of its rows; `rows` is the
+    key of the packed rows.
+    """
 
-    place: Place
+    made_by = "score"
     columns: tuple[str, ...]
     parts: dict[str, list[Part]]
-    key: str
+    rows: str
+    rows_path: str
 
     @property
     def references(self) -> int:
@@ -32,31 +36,35 @@ class ScoreArtifact:
         """Read the scores of a shard."""
         return pa.concat_tables([load_table(self.place, part) for part in self.parts[shard_key(shard)]])
 
+    def of(self, packed: PackedArtifact) -> Self:
+        """Give these scores. Raises BadRequest where they are of other rows."""
+        if self.rows != packed.key:
+            raise BadRequest(
+                f"the scores {self.place.url} belong to other packed rows than {packed.place.url} (they were made from "
+                f"{self.rows_path}). Score these rows, or give the rows that were scored."
+            )
+        return self
 
-def open_scores(path: str, storage: StorageConfig, setting: str, packed: PackedArtifact) -> ScoreArtifact:
-    """Open what `gristmill run score` made of some packed rows. Raises BadRequest where it is of other rows, or not finished."""
-    place, records = finished(path, storage, setting, "score")
-    of = records.recipe["fingerprint"]["packed rows"]
-    if of != packed.key:
-        raise BadRequest(
-            f"the scores {place.url} belong to other packed rows than {packed.place.url} (they were made from "
-            f"{records.recipe['config']['data']['path']}). Score these rows, or give the rows that were scored."
+    @classmethod
+    def _read(cls, place: Place, records: Records, setting: str) -> Self:
+        spans = [
+            (split, as_span(span)[0], part)
+            for commit in records.commits(place)
+            for split, places in commit.spans.items()
+            for span, part in zip(places, commit.parts, strict=True)
+        ]
+        parts: dict[str, list[Part]] = {}
+        for shard, _, part in sorted(spans, key=lambda item: item[:2]):
+            parts.setdefault(shard, []).append(part)
+        recipe = records.recipe
+        return cls(
+            place,
+            contents_key(part for of_shard in parts.values() for part in of_shard),
+            tuple(recipe["fingerprint"]["columns"]),
+            parts,
+            recipe["fingerprint"]["packed rows"],
+            recipe["config"]["data"]["path"],
         )
-    spans = [
-        (split, as_span(span)[0], part)
-        for commit in records.commits(place)
-        for split, places in commit.spans.items()
-        for span, part in zip(places, commit.parts, strict=True)
-    ]
-    parts: dict[str, list[Part]] = {}
-    for shard, _, part in sorted(spans, key=lambda item: item[:2]):
-        parts.setdefault(shard, []).append(part)
-    return ScoreArtifact(
-        place,
-        tuple(records.recipe["fingerprint"]["columns"]),
-        parts,
-        contents_key(p for ps in parts.values() for p in ps),
-    )
 
 
 def loss_columns(loss: LossConfig, scores: ScoreArtifact | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
-from pipelines.pack.artifact import open_packed
+from pipelines.pack.artifact import PackedArtifact
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
@@ -34,7 +34,7 @@ class ScoreRows(Pipeline):
         self.job, self.cluster = job, job.cluster
         require_reference(job.reference)
         self.place = output_place(job.output.path, job.storage, "runs/scores")
-        self.packed = open_packed(job.data.path, job.storage, "data.path")
+        self.packed = PackedArtifact.open(job.data.path, job.storage, "data.path")
         resolved = [resolve_model(model, job.storage) for model in job.reference.models]
         self.models = [model for model, _ in resolved]
         for model in self.models:

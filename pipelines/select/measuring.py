@@ -1,19 +1,29 @@
 """Measure the columns that selectors read, each feature once."""
 
-from collections.abc import Generator
+from collections.abc import Iterable
+from dataclasses import replace
 
+from cluster.claims import A_CPU, A_MODEL_EACH
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.selectors import SELECTORS
 from pipelines.choose.spec import SelectorSpec, spec_of
 from pipelines.choose.view import PoolView
-from pipelines.measure.artifact import FeatureArtifact, open_feature
+from pipelines.measure.artifact import FeatureArtifact
 from pipelines.measure.feature import Feature
 from pipelines.measure.job import MeasureJob
 from pipelines.measure.pipeline import MeasureRows
 from pipelines.pool.artifact import PoolArtifact
-from pipelines.run.pipeline import Pipeline
+from pipelines.run.stage import Made, Stage
 from pipelines.select.features.planner import Features
 from pipelines.select.job import SelectJob
+
+POOL, TARGET = "pool", "target"  # the stages whose rows are measured
+SETTINGS = {POOL: "input.path", TARGET: "target.path"}  # which name their input
+
+
+def measured(name: str, of: str) -> str:
+    """Name the stage that measures a feature of the rows of another stage."""
+    return f"{name} of {of}"
 
 
 class Measuring:
@@ -27,25 +37,39 @@ class Measuring:
         read = [self._reads(spec) for spec in specs]
         self.features = Features(job, (column for columns in read for column in columns))
         self.deciding = [feature.deciding for columns in read for feature in self.features.of(columns).values()]
-        self._opened: dict[str, FeatureArtifact] = {}
 
-    def of(self, pool: PoolArtifact, spec: SelectorSpec) -> Generator[Pipeline, None, PoolView]:
-        """Measure what a selector reads of a pool; yields what is to be run, and returns the pool with that beside it."""
-        artifacts = {}
-        for name, feature in self.features.of(self._reads(spec)).items():
-            measuring = self.stage(feature, pool)
-            if measuring.place.url not in self._opened:
-                yield measuring
-                self._opened[measuring.place.url] = open_feature(measuring.place)
-            artifacts[name] = self._opened[measuring.place.url]
-        return PoolView(pool, artifacts)
+    def stages(self, spec: SelectorSpec, of: str = POOL) -> list[Stage]:
+        """Tell what is measured of a pool, the stage `of`, for a selector."""
+        return [self.stage(name, feature, of) for name, feature in self.features.of(self._reads(spec)).items()]
 
-    def view(self, pool: PoolArtifact, columns: tuple[str, ...]) -> PoolView:
-        """Give a pool with those of some columns that a selector has read."""
+    def stage(self, name: str, feature: Feature, of: str = POOL) -> Stage:
+        """Tell that a feature is measured of a pool."""
+        return Stage(
+            measured(name, of),
+            "measure",
+            lambda made: self.pipeline(feature, self.pool(made, of)),
+            after=(of,),
+            claims=replace(A_MODEL_EACH, copies=self.job.features.copies) if feature.has_model else A_CPU,
+        )
+
+    def view(self, made: Made, spec: SelectorSpec, of: str = POOL) -> PoolView:
+        """Give a pool with all that a selector reads of it."""
+        return PoolView(self.pool(made, of), self.measured(made, self.features.of(self._reads(spec)), of))
+
+    def shown(self, made: Made, columns: tuple[str, ...]) -> PoolView:
+        """Give the pool with those of some columns that a selector has read."""
         read = self.features.of(column for column in self.features.request.columns if column in columns)
-        return PoolView(pool, {name: open_feature(self.stage(each, pool).place) for name, each in read.items()})
+        return PoolView(self.pool(made), self.measured(made, read))
 
-    def stage(self, feature: Feature, pool: PoolArtifact) -> MeasureRows:
+    def measured(self, made: Made, names: Iterable[str], of: str = POOL) -> dict[str, FeatureArtifact]:
+        """Open what was measured of a pool, by the names under which selectors look for it."""
+        storage = self.job.storage
+        return {name: FeatureArtifact.open(made[measured(name, of)], storage, name) for name in names}
+
+    def pool(self, made: Made, of: str = POOL) -> PoolArtifact:
+        return PoolArtifact.open(made[of], self.job.storage, SETTINGS.get(of, of))
+
+    def pipeline(self, feature: Feature, pool: PoolArtifact) -> MeasureRows:
         """Give the pipeline that measures a feature of a pool."""
         job = self.job
         where = MeasureJob(feature=feature.name, copies=job.features.copies, storage=job.storage, cluster=job.cluster)

@@ -5,25 +5,24 @@ selector measures nothing twice. What was chosen is copied to OUTPUT/data/LABEL.
 Source: the comparison of selectors in arXiv:2410.09335, and the works that it names.
 """
 
-from collections.abc import Iterator
-
-from operators.select.selectors.base import Budget
 from operators.storage.place import Place
-from pipelines.choose.artifact import open_choice
+from pipelines.choose.artifact import ChoiceArtifact
+from pipelines.choose.spec import SelectorSpec
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import StillPace
 from pipelines.flow.board.reporter import Reporter
+from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans
 from pipelines.run.card import OF_UNKNOWN, read_of, words_of
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
-from pipelines.run.recipe import described, digest
+from pipelines.run.recipe import described
 from pipelines.select.card import SelectionCard
 from pipelines.select.job import SelectJob, features_folder, specs_of
 from pipelines.select.report import SHOWN, split_of
-from pipelines.select.stages import Stages
+from pipelines.select.stages import Stages, choice_of
 from pipelines.select.tasks import compare_choices
 from pipelines.settings import identity
 
@@ -41,32 +40,22 @@ class Select(Pipeline):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path or folder, job.storage, "runs/choice")
         self.specs = specs_of(job)
-        self.stages = Stages(job, self.specs, features_folder(job, self.place), self.place)
+        self.declared = Stages(job, self.specs, features_folder(job, self.place), self.place)
         contents = {
             "selectors": [[spec.label, identity(spec.block)] for spec in self.specs],
-            "features": self.stages.measuring.deciding,
-            "target": self.stages.target and digest(self.stages.target.recipe),
+            "features": self.declared.measuring.deciding,
+            "target": self.declared.target and digest(self.declared.target.recipe),
         }
         self.splits = [split_of(spec.label) for spec in self.specs]
-        self.recipe = described("select", job, contents, self.stages.pool.recipe["input"], self.splits)
+        self.recipe = described("select", job, contents, self.declared.pool.recipe["input"], self.splits)
         if not job.output.path:
             self.place = Place(f"{folder}/selection-{digest(self.recipe)}", job.storage)
         self.place.check_writable()
-        self.choices: dict[str, Place] = {}
         self.shared = 0  # rows of the target that are in the pool too
 
-    def needs(self) -> Iterator[Pipeline]:
-        """Read the pool and the target, measure what the selectors read, and let them choose one after the other."""
-        yield from self.stages.pools()
-        self._require_enough()
-        for spec in self.specs:
-            choosing = yield from self.stages.choosing(spec)
-            self.choices[spec.label] = choosing.place
-
-    def _require_enough(self) -> None:
-        """Raise BadRequest where the pool has fewer rows than the budget, before anything is measured."""
-        if self.job.budget.tokens is None:
-            Budget(self.job.budget).rows(self.stages.opened_pool().rows)
+    def stages(self) -> Stages:
+        """Read the pool and the target, measure what the selectors read, and let them choose."""
+        return self.declared
 
     def left(self, state: State) -> list[str]:
         return [split for split in self.splits if not state.done.get(split, Spans()).complete]
@@ -81,20 +70,26 @@ class Select(Pipeline):
         from cluster.resources import whole_node_cpus
 
         task = ray.remote(compare_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
-        choices = [(spec, open_choice(self.choices[spec.label])) for spec in self.specs]
-        view, target = self.stages.shown(SHOWN), self.stages.opened_target()
+        choices = [(spec, self._choice(spec)) for spec in self.specs]
+        view, target = self.declared.measuring.shown(self.made, SHOWN), self.declared.opened_target(self.made)
         self.shared = ray.get(task.remote(self.job, choices, view, target, work, ledger, report))
 
     def afterwards(self, counts: Counts) -> list[str]:
-        rejected = self.stages.opened_pool().rejected
+        rejected = self.declared.measuring.pool(self.made).rejected
         known = {reason: count for reason, count in rejected.items() if reason not in OF_UNKNOWN}
         lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
         lines += [f"{name}: {told}" for name, told in read_of({"rejected": {"document": rejected}})]
-        for label, place in self.choices.items():
-            if excluded := open_choice(place).told["excluded"]:
-                lines.append(f"{label} could not choose {sum(excluded.values()):,} rows: {words_of(excluded)}")
+        excluded = ((spec.label, self._choice(spec).told["excluded"]) for spec in self.specs)
+        lines += [
+            f"{label} could not choose {sum(reasons.values()):,} rows: {words_of(reasons)}"
+            for label, reasons in excluded
+            if reasons
+        ]
         if self.shared:
             lines.append(
                 f"{self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
             )
         return [f"note: {line}" for line in lines]
+
+    def _choice(self, spec: SelectorSpec) -> ChoiceArtifact:
+        return ChoiceArtifact.open(self.made[choice_of(spec.label)], self.job.storage, spec.label)

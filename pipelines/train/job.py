@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from cluster.claims import Claims
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.learn.losses.config import LossConfig
@@ -69,6 +70,10 @@ class WorkersConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadRequest(f"workers.{name} is a number from 1, got {value}.")
+
+    @property
+    def claims(self) -> Claims:
+        return Claims(self.count, self.gpus, self.cpus)
 
 
 @dataclass

@@ -18,11 +18,11 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import without_spans
-from pipelines.pack.artifact import TOKENIZER, PackedArtifact, open_packed
+from pipelines.pack.artifact import TOKENIZER, PackedArtifact
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
-from pipelines.score.artifact import ScoreArtifact, loss_columns, open_scores
+from pipelines.score.artifact import ScoreArtifact, loss_columns
 from pipelines.stock.checkpoints import step_of
 from pipelines.stock.fit import require_fit
 from pipelines.stock.models import resolve_model
@@ -46,7 +46,7 @@ class Train(Pipeline):
             job.model.shape()
         loss = job.loss if isinstance(job, PretrainJob) else LossConfig()
         self.place = output_place(job.output.path, job.storage, f"runs/{self.name}")
-        packed = open_packed(job.data.path, job.storage, "data.path")
+        packed = PackedArtifact.open(job.data.path, job.storage, "data.path")
         validation = _validation(job, packed)
         scores = _scores(job, packed)
         tokenizer, model_contents = f"{packed.place.url}/{TOKENIZER}", None
@@ -103,14 +103,14 @@ class Pretrain(Train):
 
 def _scores(job: ReferenceJob, packed: PackedArtifact) -> ScoreArtifact | None:
     path = job.data.scores if isinstance(job, PretrainJob) else None
-    return open_scores(path, job.storage, "data.scores", packed) if path else None
+    return ScoreArtifact.open(path, job.storage, "data.scores").of(packed) if path else None
 
 
 def _validation(job: ReferenceJob, packed: PackedArtifact) -> PackedArtifact | None:
     """Open the validation rows. Raises BadRequest where they were packed in another way than those to train on."""
     if not job.data.validation:
         return None
-    validation = open_packed(job.data.validation, job.storage, "data.validation")
+    validation = PackedArtifact.open(job.data.validation, job.storage, "data.validation")
     if validation.packing != packed.packing:
         raise BadRequest(
             f"data.validation was packed in another way than data.path: {validation.packing} there, {packed.packing} here. "

@@ -3,9 +3,10 @@
 chosen rows -> packed rows -> training
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
+from cluster.claims import Claims
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
@@ -15,11 +16,11 @@ from operators.settings import setting
 from operators.storage.config import InputConfig, StorageConfig
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.pack import PackConfig
-from pipelines.pack.artifact import open_packed
+from pipelines.pack.artifact import PackedArtifact
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
 from pipelines.run.output import Output
-from pipelines.run.pipeline import Pipeline
+from pipelines.run.stage import Made, Stage
 from pipelines.stock.models import address_of, local_model, local_tokenizer
 from pipelines.train.job import CheckpointConfig, ReferenceJob, TrainData, WorkersConfig
 from pipelines.train.pipeline import Train
@@ -66,7 +67,7 @@ def tokenizer_of(config: StudentConfig, storage: StorageConfig) -> str:
 
 @dataclass(frozen=True)
 class Student:
-    """What has to be run for one student, in `folder`: `needs` in its order, then `model` is its address.
+    """What has to be run for one student, in `folder`: `packed`, then `training`; then `model` is its address.
 
     `rows` are the folders of the chosen rows that it is trained on.
     """
@@ -78,10 +79,6 @@ class Student:
     folder: str
     storage: StorageConfig
     cluster: ClusterConfig
-
-    def needs(self) -> Iterator[Pipeline]:
-        yield self.packed
-        yield self.training
 
     @property
     def model(self) -> str:
@@ -108,7 +105,7 @@ class Student:
         """Train on the packed rows, which must be there. Of all models only the last is saved."""
         settings = {field.name: getattr(self.config, field.name) for field in fields(TrainingConfig)}
         data = TrainData(f"{self.folder}/packed")
-        rows = open_packed(data.path, self.storage, "student").rows
+        rows = PackedArtifact.open(data.path, self.storage, "student").rows
         job = ReferenceJob(
             **settings,
             data=data,
@@ -119,3 +116,12 @@ class Student:
             cluster=self.cluster,
         )
         return Train(job)
+
+
+def student_stages(
+    name: str, student: Callable[[Made], Student], after: tuple[str, ...], claims: Claims
+) -> Iterator[Stage]:
+    """Tell the two stages of a student; the second has the name."""
+    packed = f"{name}: rows"
+    yield Stage(packed, "pack", lambda made: student(made).packed, after)
+    yield Stage(name, "reference", lambda made: student(made).training, (*after, packed), claims)

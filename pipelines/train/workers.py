@@ -1,4 +1,4 @@
-"""What the workers of Ray Train do: steps, and at each checkpoint a commit of the state to go on from, metrics and models."""
+"""What the workers of a training do: steps, and at each checkpoint a commit of the state to go on from, metrics and models."""
 
 import tempfile
 from collections.abc import Callable
@@ -27,11 +27,10 @@ MOST_DEATHS = 5  # of workers between two commits
 
 
 def train(plan: Plan, ledger: Ledger, report: Reporter) -> None:
-    """Run the steps that are left on workers of Ray Train. Raises RunFailed where they cannot go on."""
+    """Run the steps that are left on some workers. Raises RunFailed where they cannot go on."""
     from cluster.training import run_together
 
-    workers = plan.job.workers
-    run_together(work, {"plan": plan, "ledger": ledger, "report": report}, workers.count, workers.gpus, workers.cpus)
+    run_together(work, {"plan": plan, "ledger": ledger, "report": report}, plan.job.workers.claims)
     if why := report.why():
         raise RunFailed(why)
 

@@ -1,13 +1,10 @@
 """A small chain of artifacts for the tests of score, reference, pretrain and dynamics."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
@@ -31,19 +28,6 @@ def run(name: str, *words: str, **how) -> Place:
     entry = PIPELINES[name]
     pipeline = entry.pipeline_class()(compose(entry.job_class(), None, list(words)))
     return run_pipeline(pipeline, **{"say": silent, "tell": False} | how)
-
-
-@contextmanager
-def trained_here() -> Iterator[None]:
-    """Let training run in this process, as one worker would. Where Ray Train is not the point, its processes are spared."""
-
-    def run_here(function, config, workers: int, *_resources) -> None:
-        assert workers == 1, f"one process is no {workers} workers: leave this to Ray Train"
-        function(config)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cluster.training.run_together", run_here)
-        yield
 
 
 def make_packed(folder: Path, documents: int = 120, *words: str) -> Path:

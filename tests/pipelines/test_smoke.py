@@ -1,6 +1,5 @@
 """Every config of a pipeline composes, and the smoke twins of a method run one after the other, as a newcomer runs them."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from pipelines.ledger.proof.verify import verify
 from pipelines.quickstart import write_documents
 from pipelines.registry import PIPELINES
 from pipelines.run.execute import run_pipeline
-from tests.pipelines.chain import trained_here
 from tests.tiny_model import make_tiny_model
 
 CONFIGS = Path("configs")
@@ -39,8 +37,7 @@ def test_the_smoke_twins_of_selective_pretraining_run_one_after_the_other(tmp_pa
         entry = PIPELINES[name]
         job = compose(entry.job_class(), str(CONFIGS / name / "smoke.yaml"), words)
         _moved(job, tmp_path)
-        with trained_here() if name == "reference" else nullcontext():  # Ray Train is there with the next
-            place = run_pipeline(entry.pipeline_class()(job), say=lambda line: None)
+        place = run_pipeline(entry.pipeline_class()(job), say=lambda line: None)
         assert verify(place).whole
     assert (tmp_path / "dynamics" / "report.html").stat().st_size > 10_000
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from operators.errors import BadRequest
@@ -22,18 +21,20 @@ class FeatureRequest:
 
     def __init__(self, job: Any, columns: Iterable[str]):
         self.job, self.columns = job, frozenset(columns)
-        self.model = cache(self._model)
+        self._models: dict[str, tuple[str, str | None]] = {}
 
     def scorer(self) -> tuple[ModelConfig, str | None]:
         """Give the scorer with the address of its model, and what its contents are known by."""
         model, contents = self.model("scorer.path", self.job.scorer.path)
         return replace(self.job.scorer, path=model), contents
 
-    def _model(self, setting: str, model: str | None) -> tuple[str, str | None]:
+    def model(self, setting: str, model: str | None) -> tuple[str, str | None]:
         """Give the address and the contents of a model. Raises BadRequest where the setting names none."""
         if not model:
             raise BadRequest(f"{setting} is not given: the model that measures rows, a folder or a name on the hub.")
-        return resolve_model(model, self.job.storage)
+        if model not in self._models:
+            self._models[model] = resolve_model(model, self.job.storage)
+        return self._models[model]
 
 
 @dataclass(frozen=True)

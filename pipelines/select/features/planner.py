@@ -1,7 +1,6 @@
 """Which features a job measures: for each column that its selectors read the one that has it."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from operators.errors import BadRequest
@@ -21,7 +20,7 @@ class Features:
 
     def __init__(self, job: Any, columns: Iterable[str]):
         self.request = FeatureRequest(job, columns)
-        self.planned = cache(self._planned)
+        self._planned: dict[tuple[str, int | None], Feature] = {}
 
     def of(self, columns: Iterable[str]) -> dict[str, Feature]:
         """Give the features that have some columns, by the names under which a view of the pool looks for them.
@@ -34,10 +33,10 @@ class Features:
 
     def _of(self, column: str) -> Feature:
         name, number = numbered(column)
-        return self.planned(self._feature_with(name), number)
-
-    def _planned(self, name: str, number: int | None) -> Feature:
-        return FEATURES[name].feature(name, self.request, number)
+        key = (self._feature_with(name), number)
+        if key not in self._planned:
+            self._planned[key] = FEATURES[key[0]].feature(key[0], self.request, number)
+        return self._planned[key]
 
     def _feature_with(self, column: str) -> str:
         if column == EMBEDDING:

@@ -1,37 +1,36 @@
 """The contract of what goes before a choice: the stages that make what a selector is handed."""
 
-from collections.abc import Generator
-from typing import Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Protocol
 
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.pool.artifact import PoolArtifact
-from pipelines.run.pipeline import Pipeline
+from pipelines.run.stage import Made, Stage
 from pipelines.select.job import SelectJob
 from pipelines.select.measuring import Measuring
-
-T = TypeVar("T")
-Staged = Generator[
-    Pipeline, None, T
-]  # yields what is to be run, each before the next is asked for; returns what it made
 
 
 class Preparation(Protocol):
     """What is made before one selector chooses. Made of the job, the selector that it names, and who measures columns.
 
-    The table of selectors names the class where a selector has one of its own (pipelines/choose/selectors.py).
+    The table of selectors names the class where a selector has one of its own (pipelines/choose/selectors.py). `needs_target`
+    says whether target.path has to be given; then there is a stage TARGET beside POOL (pipelines/select/measuring.py).
     """
 
-    needs_target: bool  # whether target.path has to be given
+    needs_target: bool
 
     def __init__(self, job: SelectJob, spec: SelectorSpec, measuring: Measuring): ...
 
     def check(self) -> None:
         """Raise BadRequest where a setting is missing, before anything is spent."""
 
-    def stages(self, pool: PoolArtifact, target: PoolArtifact | None) -> Staged[tuple[PoolView, SelectorInputs]]:
-        """Yield the pipelines to be run; return the view of the pool and the inputs, which are there then.
+    def stages(self) -> Iterable[Stage]:
+        """Tell what is made after POOL and TARGET. Names are the selector's own where nobody else shares what is made."""
 
-        `target` is the target set where any selector of the job needs it.
-        """
+    @property
+    def after(self) -> Iterable[str]:
+        """Name the stages that the choice waits for."""
+
+    def inputs(self, made: Made) -> tuple[PoolView, SelectorInputs]:
+        """Give the view of the pool and the inputs; all of `after` is there."""

@@ -11,35 +11,34 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 
+from cluster.claims import A_MODEL_EACH, A_NODE
 from operators.errors import BadRequest
 from operators.select.measure.likelihood import LikelihoodConfig
 from operators.select.selectors.base import Budget, BudgetConfig
 from operators.select.selectors.diverse_evol import DiverseEvolConfig
 from operators.select.selectors.k_center import KCenterConfig
 from operators.select.selectors.random import RandomConfig
-from operators.storage.place import Place
-from pipelines.choose.artifact import open_choice
+from pipelines.choose.artifact import ChoiceArtifact
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.measure.artifact import open_feature
+from pipelines.measure.artifact import FeatureArtifact
 from pipelines.measure.feature import Feature
 from pipelines.measure.pipeline import MeasureRows
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.run.output import Output
-from pipelines.run.pipeline import Pipeline
+from pipelines.run.stage import Made, Stage
 from pipelines.select.features.table import FEATURES
 from pipelines.select.job import SelectJob
-from pipelines.select.measuring import Measuring
-from pipelines.select.prepare.base import Staged
+from pipelines.select.measuring import POOL, Measuring
 from pipelines.settings import identity
 from pipelines.stock.models import resolve_model
-from pipelines.train.student import Student, require_student
+from pipelines.train.student import Student, require_student, student_stages
 
 
 class PrepareDiverseEvol:
-    """Run the rounds; then the selector is handed the positions of all of them. Keeps base.py:Preparation.
+    """Rounds; then the selector is handed the positions of all of them. Keeps base.py:Preparation.
 
     A round's student embeds rows as the scorer would.
     """
@@ -53,35 +52,81 @@ class PrepareDiverseEvol:
         """Raise BadRequest where nothing says how students are trained."""
         require_student(self.job.student, self.job.storage)
 
-    def stages(self, pool: PoolArtifact, target: PoolArtifact | None) -> Staged[tuple[PoolView, SelectorInputs]]:
-        rounds = Rounds(self.job, self.spec, self.measuring, pool)
-        yield from rounds.stages()
-        view = yield from self.measuring.of(pool, self.spec)
-        return view, SelectorInputs(plain={"positions": rounds.positions})
+    def stages(self) -> Iterator[Stage]:
+        """Choose first rows at random, then round after round: each is told by what the one before it came to."""
+        first = Stage(self._named(0, "rows"), "choose", lambda made: self._rounds(made).first, (POOL,), A_NODE)
+        yield replace(first, then=lambda made: self._round(1))
+        yield from self.measuring.stages(self.spec)
+
+    @property
+    def after(self) -> list[str]:
+        rounds = (self._named(number, "rows") for number in range(self.spec.block.rounds + 1))
+        return [POOL, *rounds, *(stage.name for stage in self.measuring.stages(self.spec))]
+
+    def inputs(self, made: Made) -> tuple[PoolView, SelectorInputs]:
+        return self.measuring.view(made, self.spec), SelectorInputs(plain={"positions": self._rounds(made).positions})
+
+    def _round(self, number: int) -> Iterator[Stage]:
+        """Train a student on all rows so far, embed the pool by it, and choose what is far from them."""
+        if number > self.spec.block.rounds:
+            return
+        student, embedding, rows = (self._named(number, what) for what in ("student", "embedding", "rows"))
+        yield from student_stages(
+            student, lambda made: self._rounds(made).student(number), (POOL,), self.job.student.workers.claims
+        )
+        yield Stage(
+            embedding,
+            "measure",
+            lambda made: self._rounds(made).embedding(number),
+            (POOL, student),
+            replace(A_MODEL_EACH, copies=self.job.features.copies),
+        )
+        choosing = Stage(rows, "choose", lambda made: self._rounds(made).choice(number), (POOL, embedding), A_NODE)
+        yield replace(choosing, then=lambda made: self._round(number + 1))
+
+    def _rounds(self, made: Made) -> "Rounds":
+        return Rounds(self.job, self.spec, self.measuring, self.measuring.pool(made))
+
+    def _named(self, number: int, what: str) -> str:
+        return f"{self.spec.label} round {number} {what}"
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """The rounds of a choice: each pipeline of `stages` is run, then there are `positions`."""
+    """The rounds of a choice; what each makes can be built once what goes before it is there. Then there are `positions`."""
 
     job: SelectJob
     spec: SelectorSpec
     measuring: Measuring
     pool: PoolArtifact
 
-    def stages(self) -> Iterator[Pipeline]:
-        """Choose first rows at random; then, round by round, train a student on all so far, embed the pool by it, and choose."""
-        first, *others = self._sizes
+    @property
+    def first(self) -> ChooseRows:
+        """Choose the first rows at random."""
         random = SelectorSpec("random", "random", RandomConfig(self.config.seed))
-        yield self._choice(0, random, first, PoolView(self.pool, {}), SelectorInputs())
-        for number, rows in enumerate(others, 1):
-            student = self._student(number)
-            yield from student.needs()
-            embedding = self._embedding(student)
-            yield embedding
-            view = PoolView(self.pool, {"likelihood": open_feature(embedding.place)})
-            inputs = SelectorInputs(plain={"labelled": self._positions(number)})
-            yield self._choice(number, SelectorSpec("k_center", "k_center", KCenterConfig()), rows, view, inputs)
+        return self._choice(0, random, PoolView(self.pool, {}), SelectorInputs())
+
+    def choice(self, number: int) -> ChooseRows:
+        """Choose the rows of a round: those that its student's embeddings show far from all before."""
+        embedded = self.embedding(number).place
+        feature = FeatureArtifact.open(embedded.url, embedded.storage, "diverse_evol")
+        inputs = SelectorInputs(plain={"labelled": self._positions(number)})
+        k_center = SelectorSpec("k_center", "k_center", KCenterConfig())
+        return self._choice(number, k_center, PoolView(self.pool, {"likelihood": feature}), inputs)
+
+    def student(self, number: int) -> Student:
+        """Give the student of a round, which learns all rows of the rounds before it, from the base model on."""
+        rows = tuple(f"{self._place(before)}/data" for before in range(number))
+        folder, job = f"{self._folder}/{number}", self.job
+        return Student(job.student, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
+
+    def embedding(self, number: int) -> MeasureRows:
+        """Measure the mean hidden states of a round's student."""
+        job = self.job
+        model, contents = resolve_model(self.student(number).model, job.storage)
+        blocks = (LikelihoodConfig(embeddings=True), replace(job.scorer, path=model), job.prompting, job.examples)
+        feature = Feature("likelihood", FEATURES["likelihood"].operator, blocks, {"model": contents})
+        return self.measuring.pipeline(feature, self.pool)
 
     @property
     def config(self) -> DiverseEvolConfig:
@@ -99,29 +144,17 @@ class Rounds:
             raise BadRequest("diverse_evol chooses so many rows in each round. Give budget.rows or budget.share.")
         return self.config.sizes(Budget(budget).rows(self.pool.rows))
 
-    def _choice(self, number: int, spec: SelectorSpec, rows: int, view: PoolView, inputs: SelectorInputs) -> ChooseRows:
-        settings = {"selector": spec.label, "settings": identity(spec.block), "budget": BudgetConfig(rows=rows)}
+    def _choice(self, number: int, spec: SelectorSpec, view: PoolView, inputs: SelectorInputs) -> ChooseRows:
+        budget = BudgetConfig(rows=self._sizes[number])
+        settings = {"selector": spec.label, "settings": identity(spec.block), "budget": budget}
         job = replace(self.job.choice(self.spec), **settings, output=Output(self._place(number)))
         return ChooseRows(job, spec, view, inputs)
 
-    def _student(self, number: int) -> Student:
-        """Give the student of a round, which learns all rows of the rounds before it, from the base model on."""
-        rows = tuple(f"{self._place(before)}/data" for before in range(number))
-        folder, job = f"{self._folder}/{number}", self.job
-        return Student(job.student, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
-
-    def _embedding(self, student: Student) -> MeasureRows:
-        """Measure the mean hidden states of a round's student."""
-        job = self.job
-        model, contents = resolve_model(student.model, job.storage)
-        blocks = (LikelihoodConfig(embeddings=True), replace(job.scorer, path=model), job.prompting, job.examples)
-        feature = Feature("likelihood", FEATURES["likelihood"].operator, blocks, {"model": contents})
-        return self.measuring.stage(feature, self.pool)
-
     def _positions(self, rounds: int) -> list[int]:
         """Give the positions that were chosen in the first rounds."""
-        places = (Place(self._place(number), self.job.storage) for number in range(rounds))
-        return [position for place in places for position in open_choice(place).positions.tolist()]
+        storage, places = self.job.storage, map(self._place, range(rounds))
+        choices = (ChoiceArtifact.open(place, storage, "diverse_evol") for place in places)
+        return [position for choice in choices for position in choice.positions.tolist()]
 
     def _place(self, number: int) -> str:
         return f"{self._folder}/{number}/rows"

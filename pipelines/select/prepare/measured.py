@@ -3,10 +3,9 @@
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.pool.artifact import PoolArtifact
+from pipelines.run.stage import Made, Stage
 from pipelines.select.job import SelectJob
-from pipelines.select.measuring import Measuring, scored_by
-from pipelines.select.prepare.base import Staged
+from pipelines.select.measuring import POOL, TARGET, Measuring, scored_by
 
 
 class PrepareMeasured:
@@ -19,7 +18,14 @@ class PrepareMeasured:
     def check(self) -> None:
         """Nothing but what it reads is needed, and that is planned."""
 
-    def stages(self, pool: PoolArtifact, target: PoolArtifact | None) -> Staged[tuple[PoolView, SelectorInputs]]:
-        aim = (yield from self.measuring.of(target, self.spec)) if self.needs_target else None
-        view = yield from self.measuring.of(pool, self.spec)
-        return view, SelectorInputs(aim, scored_by(self.spec, self.job))
+    def stages(self) -> list[Stage]:
+        read = [POOL, TARGET] if self.needs_target else [POOL]
+        return [stage for of in read for stage in self.measuring.stages(self.spec, of)]
+
+    @property
+    def after(self) -> list[str]:
+        return [POOL, *([TARGET] if self.needs_target else []), *(stage.name for stage in self.stages())]
+
+    def inputs(self, made: Made) -> tuple[PoolView, SelectorInputs]:
+        aim = self.measuring.view(made, self.spec, TARGET) if self.needs_target else None
+        return self.measuring.view(made, self.spec), SelectorInputs(aim, scored_by(self.spec, self.job))

@@ -39,5 +39,7 @@ def test_a_selector_says_what_it_reads_and_what_it_does(name):
 def test_a_preparation_is_made_of_the_job_the_selector_and_who_measures(name):
     preparation = SELECTORS[name].preparation_class()
     assert list(signature(preparation).parameters) == ["job", "spec", "measuring"]
-    assert list(signature(preparation.stages).parameters) == ["self", "pool", "target"]
+    assert list(signature(preparation.stages).parameters) == ["self"]
+    assert list(signature(preparation.inputs).parameters) == ["self", "made"]
+    assert isinstance(preparation.after, property)
     assert list(signature(preparation.check).parameters) == ["self"]

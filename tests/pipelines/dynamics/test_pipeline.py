@@ -11,7 +11,7 @@ from operators.storage.config import StorageConfig
 from operators.tokens.rows import flat, rows_of
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
-from pipelines.pack.artifact import open_packed
+from pipelines.pack.artifact import PackedArtifact
 from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
@@ -57,7 +57,7 @@ def losses(model: str, rows) -> np.ndarray:
 
 def test_tokens_are_classified_by_the_line_through_their_losses(here, finished):
     place = finished
-    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
+    packed = PackedArtifact.open(str(here / "packed"), StorageConfig(), "data.path")
     found = dict(zip(table(place)["id"].to_pylist(), flat(table(place)["class"]).reshape(-1, WINDOW), strict=True))
     for shard in packed.shards:
         rows = rows_of(packed.load(shard))

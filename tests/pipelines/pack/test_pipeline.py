@@ -19,7 +19,7 @@ from pipelines.flow.input.groups import GROUP_BYTES, grouped
 from pipelines.ledger.opening import Otherwise
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
-from pipelines.pack.artifact import open_packed
+from pipelines.pack.artifact import PackedArtifact
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
 from pipelines.run.execute import run_pipeline
@@ -64,7 +64,7 @@ def pack(corpus, model, output, *words, **how):
 
 def texts(output, model) -> Counter:
     """Give the documents of an artifact, put together from its rows in the order of their ids."""
-    packed = open_packed(str(output), StorageConfig(), "data.path")
+    packed = PackedArtifact.open(str(output), StorageConfig(), "data.path")
     tokenizer, eos = load_tokenizer(model), packed.packing.eos
     rows = [rows_of(packed.load(shard)) for shard in packed.shards]
     by_id = {id: (r.tokens_RT[i], r.targets_RT[i]) for r in rows for i, id in enumerate(r.ids)}
@@ -103,7 +103,7 @@ def test_every_document_is_in_the_rows_once_and_what_left_has_a_reason(corpus, m
 def test_the_same_documents_give_the_same_rows_whatever_the_shards(corpus, model, tmp_path):
     pack(corpus, model, tmp_path / "a")
     pack(corpus, model, tmp_path / "b", "pack.rows_per_part=3")
-    a, b = (open_packed(str(tmp_path / name), StorageConfig(), "data.path") for name in "ab")
+    a, b = (PackedArtifact.open(str(tmp_path / name), StorageConfig(), "data.path") for name in "ab")
     assert len(b.shards) > len(a.shards) == 1
     tokens = [np.concatenate([rows_of(p.load(s)).tokens_RT for s in p.shards]) for p in (a, b)]
     assert sorted(map(bytes, tokens[0])) == sorted(map(bytes, tokens[1]))
@@ -172,11 +172,11 @@ def test_small_files_are_packed_together_and_a_limit_packs_all(tmp_path):
 
 def test_what_is_not_packed_or_not_there_is_told(tmp_path):
     with pytest.raises(BadRequest, match=r"data.path is not given"):
-        open_packed(None, StorageConfig(), "data.path")
+        PackedArtifact.open(None, StorageConfig(), "data.path")
     with pytest.raises(
         BadRequest, match=r"is no artifact of gristmill. Give the folder that `gristmill run pack` made"
     ):
-        open_packed(str(tmp_path), StorageConfig(), "data.path")
+        PackedArtifact.open(str(tmp_path), StorageConfig(), "data.path")
 
 
 def test_the_tokenizer_travels_with_the_rows(corpus, model, tmp_path, ray_session):
@@ -203,7 +203,7 @@ def instructions(tmp_path):
 
 def learned(output, model) -> list[str]:
     """Give the runs of targets of an artifact as text, in the order of the rows."""
-    packed = open_packed(str(output), StorageConfig(), "data.path")
+    packed = PackedArtifact.open(str(output), StorageConfig(), "data.path")
     rows = [rows_of(packed.load(shard)) for shard in packed.shards]
     tokens, targets = (np.concatenate([getattr(r, name).ravel() for r in rows]) for name in ("tokens_RT", "targets_RT"))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], targets, [False]])))
@@ -235,7 +235,7 @@ def test_answers_are_learned_and_records_without_one_are_rejected_by_name(
 @pytest.mark.usefixtures("ray_session")
 def test_the_frame_is_read_and_not_learned(instructions, model, tmp_path):
     pack(instructions, model, tmp_path / "out", "input.text_column=null", "pack.template=chat", "input.limit=1")
-    packed = open_packed(str(tmp_path / "out"), StorageConfig(), "data.path")
+    packed = PackedArtifact.open(str(tmp_path / "out"), StorageConfig(), "data.path")
     tokens = rows_of(packed.load(packed.shards[0])).tokens_RT.ravel().tolist()
     spelt = load_tokenizer(model).decode(tokens, skip_special_tokens=False)
     assert spelt.startswith("<|user|>What is made of flour?<|end|><|assistant|>Bread.<|end|>")

@@ -38,7 +38,7 @@ def test_without_anything_read_there_is_no_estimate():
 def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
     monkeypatch.setattr("pipelines.run.display.LINE_EVERY_S", 0.01)
     stream = io.StringIO()
-    with Display(lambda: {"settled": {"kept": 12}}, RequestPace(), stream=stream):
+    with Display(lambda whole: [RequestPace().line({"settled": {"kept": 12}})], stream=stream):
         deadline = time.monotonic() + 10
         while not stream.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)

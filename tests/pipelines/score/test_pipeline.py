@@ -13,8 +13,8 @@ from operators.text.tokenizer import load_tokenizer
 from operators.tokens.rows import checksums, flat, rows_of
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
-from pipelines.pack.artifact import open_packed
-from pipelines.score.artifact import open_scores
+from pipelines.pack.artifact import PackedArtifact
+from pipelines.score.artifact import ScoreArtifact
 from tests.chaos.processes import Run, wait_for
 from tests.fakes.scoring_server import Behaviour, fake_loss, scoring_server
 from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
@@ -44,8 +44,8 @@ def finished(here):
 
 def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, finished):
     place = finished
-    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
-    scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
+    packed = PackedArtifact.open(str(here / "packed"), StorageConfig(), "data.path")
+    scores = ScoreArtifact.open(place.url, StorageConfig(), "data.scores").of(packed)
     model = load_causal_lm(str(here / "model"))
     for shard in packed.shards:
         rows, found = rows_of(packed.load(shard)), scores.load(shard)
@@ -126,16 +126,16 @@ def test_bad_settings_are_told_before_anything_is_spent(here, tmp_path, words, s
 
 def test_scores_of_other_rows_are_refused(finished, tmp_path):
     other = make_packed(tmp_path / "there", 30)
-    packed = open_packed(str(other / "packed"), StorageConfig(), "data.path")
+    packed = PackedArtifact.open(str(other / "packed"), StorageConfig(), "data.path")
     with pytest.raises(BadRequest, match=r"belong to other packed rows than .* \(they were made from"):
-        open_scores(finished.url, StorageConfig(), "data.scores", packed)
+        ScoreArtifact.open(finished.url, StorageConfig(), "data.scores").of(packed)
 
 
 def test_a_text_artifact_is_no_packed_one(finished):
     with pytest.raises(
         BadRequest, match=r"was made by `gristmill run score`. Give the folder that `gristmill run pack` made"
     ):
-        open_packed(finished.url, StorageConfig(), "data.path")
+        PackedArtifact.open(finished.url, StorageConfig(), "data.path")
 
 
 def test_unfinished_rows_are_refused(here, tmp_path):
@@ -145,7 +145,7 @@ def test_unfinished_rows_are_refused(here, tmp_path):
     place.publish(place.names("data")[0], b"gone")
     mend(place, verify(place), lambda line: None)
     with pytest.raises(BadRequest, match="is not finished: 1 of 1 splits are missing"):
-        open_packed(place.url, StorageConfig(), "data.path")
+        PackedArtifact.open(place.url, StorageConfig(), "data.path")
     assert read_records(place)
 
 
@@ -159,8 +159,8 @@ def test_a_server_can_be_the_reference(here, tmp_path):
             f"reference.tokenizer={here / 'model'}",
         ]
         place = run("score", f"data.path={here / 'packed'}", *settings, f"output.path={tmp_path / 'out'}")
-    packed = open_packed(str(here / "packed"), StorageConfig(), "data.path")
-    scores = open_scores(place.url, StorageConfig(), "data.scores", packed)
+    packed = PackedArtifact.open(str(here / "packed"), StorageConfig(), "data.path")
+    scores = ScoreArtifact.open(place.url, StorageConfig(), "data.scores").of(packed)
     rows, found = rows_of(packed.load(packed.shards[0])), scores.load(packed.shards[0])
     losses = flat(found["reference_loss"]).reshape(-1, WINDOW)
     row, token = np.argwhere(rows.defined_RT)[7]

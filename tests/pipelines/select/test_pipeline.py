@@ -277,7 +277,7 @@ def test_output_and_features_may_stand_among_the_input(folder):
 def test_what_another_run_is_making_is_waited_for(folder):
     words = [f"input.path={folder / 'pool.jsonl'}", "selectors=random", "budget.rows=3", "report.sample=4"]
     words += [f"output.path={folder / 'waits'}", f"features.path={folder / 'waited-for'}"]
-    pool = Select(compose(SelectJob, None, words)).stages.pool
+    pool = Select(compose(SelectJob, None, words)).declared.pool
     said, other = [], ExitStack()
     other.enter_context(Keeper(claim(pool.place, None, State(), myself(), pool.recipe)))
 

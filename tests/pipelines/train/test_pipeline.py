@@ -20,7 +20,7 @@ from pipelines.ledger.reading import read_records
 from pipelines.stock.checkpoints import checkpoints
 from pipelines.stock.models import resolve_model
 from tests.chaos.processes import Run, wait_for
-from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table, trained_here
+from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
 from tests.tiny_model import make_tiny_model
 
 STEPS, EVERY = 60, 5
@@ -105,7 +105,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened_after_its_worker_and_its_drive
         return records.now().counts.get("kept", {}).get("steps", 0) if records else 0
 
     def workers() -> list:
-        return [p for p, title in process.family.workers().items() if "RayTrainWorker" in title]
+        return [p for p, title in process.family.workers().items() if "_alone" in title]
 
     try:
         assert wait_for(lambda: done() >= 2 * EVERY or process.code is not None, 120), process.last_words()
@@ -128,8 +128,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened_after_its_worker_and_its_drive
 
 def test_two_workers_train_like_one(here, undisturbed, tmp_path):
     place = run("pretrain", *words(here, tmp_path / "out", "workers.count=2", "steps=12", "schedule.name=constant"))
-    with trained_here():
-        alone = run("pretrain", *words(here, tmp_path / "alone", "steps=12", "schedule.name=constant"))
+    alone = run("pretrain", *words(here, tmp_path / "alone", "steps=12", "schedule.name=constant"))
     for one, two in zip(curve(alone), curve(place), strict=True):
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-4) and one["tokens_trained"] == two["tokens_trained"]
 
@@ -140,7 +139,6 @@ def test_a_loss_that_is_no_number_stops_the_run_and_the_last_state_stays(here, t
         pytest.raises(
             RunFailed, match=r"step \d+: .*rows?.* of shard \d+.*All that was committed before stays in"
         ) as told,
-        trained_here(),
     ):
         run(
             "reference",
@@ -185,8 +183,7 @@ def test_training_goes_on_from_a_checkpoint_whose_tokenizer_is_that_of_the_rows(
     other = make_tiny_model(tmp_path / "other", context_tokens=WINDOW, vocabulary=300)
     with pytest.raises(BadRequest, match="packed with another tokenizer"):
         run("pretrain", *settings, f"model.path={other}")
-    with trained_here():
-        place = run("pretrain", *settings, f"model.path={undisturbed.url}")
+    place = run("pretrain", *settings, f"model.path={undisturbed.url}")
     assert curve(place)[0]["loss_kept"] < curve(undisturbed)[0]["loss_kept"]
 
 
@@ -197,8 +194,7 @@ def test_rows_states_and_models_live_in_object_storage(s3, here, ray_session):
     packing = [f"input.path={here / 'corpus.jsonl'}", f"pack.tokenizer={here / 'model'}", f"pack.window={WINDOW}"]
     run("pack", *packing, settings[0], f"output.path={packed}")
     command = [*settings, f"data.path={packed}", *MODEL, "steps=4", "checkpoint.every_steps=2", f"output.path={out}"]
-    with trained_here():
-        place = run("reference", *command)
+    place = run("reference", *command)
     before = curve(place)
     last = max(
         read_records(place).commits(place),
@@ -206,8 +202,7 @@ def test_rows_states_and_models_live_in_object_storage(s3, here, ray_session):
     )
     place.publish(last.parts[0].name, b"gone")
     mend(place, verify(place), lambda line: None)
-    with trained_here():
-        run("reference", *command)
+    run("reference", *command)
     assert curve(place) == before and verify(place).whole
     run(
         "score",

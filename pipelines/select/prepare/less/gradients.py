@@ -6,11 +6,11 @@ from operators.examples.base import ExampleConfig
 from operators.examples.prompting import PromptingConfig
 from operators.select.measure.gradients.config import GradientsConfig
 from pipelines.choose.view import PoolView
-from pipelines.measure.artifact import open_feature
+from pipelines.ledger.artifacts import digest
+from pipelines.measure.artifact import FeatureArtifact
 from pipelines.measure.feature import Feature
 from pipelines.measure.pipeline import MeasureRows
 from pipelines.pool.artifact import PoolArtifact
-from pipelines.run.recipe import digest
 from pipelines.select.measuring import Measuring
 from pipelines.select.prepare.less.warm_up import WarmUpStages
 from pipelines.stock.checkpoints import step_of
@@ -44,10 +44,13 @@ class GradientStages:
             "step": step_of(checkpoint),
         }
         feature = Feature(f"gradient_{number}", "gradients:Gradients", blocks, deciding)
-        return self.measuring.stage(feature, self.pool)
+        return self.measuring.pipeline(feature, self.pool)
 
     @property
     def view(self) -> PoolView:
         """Give the pool with the gradients under all checkpoints, which are measured."""
         stages = [self.stage(number) for number in range(self.warm_up.block.epochs)]
-        return PoolView(self.pool, {stage.feature.name: open_feature(stage.place) for stage in stages})
+        return PoolView(self.pool, {stage.feature.name: self._measured(stage) for stage in stages})
+
+    def _measured(self, stage: MeasureRows) -> FeatureArtifact:
+        return FeatureArtifact.open(stage.place.url, stage.place.storage, "less")

@@ -1,17 +1,20 @@
 """What is made before LESS chooses, in order, and what it is handed then."""
 
-from operators.examples.base import ExampleConfig
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cluster.claims import A_MODEL_EACH, A_NODE
 from operators.select.selectors.less import Less
 from operators.storage.config import InputConfig
 from pipelines.choose.inputs import SelectorInputs
+from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.pool.artifact import PoolArtifact, open_pool
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pipeline import ReadPool
+from pipelines.run.stage import Made, Stage
 from pipelines.select.job import SelectJob
-from pipelines.select.measuring import Measuring
-from pipelines.select.prepare.base import Staged
+from pipelines.select.measuring import POOL, TARGET, Measuring
 from pipelines.select.prepare.less.gradients import GradientStages
 from pipelines.select.prepare.less.warm_up import WarmUpStages
 
@@ -27,24 +30,67 @@ class PrepareLess:
         """Refuse a variant that has no weights for so many epochs."""
         Less(self.spec.block, weights=[1.0] * self.spec.block.epochs)
 
-    def stages(self, pool: PoolArtifact, target: PoolArtifact | None) -> Staged[tuple[PoolView, SelectorInputs]]:
-        warm_up = WarmUpStages(self.spec.block, self.job, pool, self.measuring.folder)
-        yield from warm_up.stages()
-        train = GradientStages("train", warm_up, self.measuring, pool, self.job.examples)
-        aimed_at = (target, self.job.examples) if self.needs_target else (yield from self._sample(warm_up))
-        aim = GradientStages("target", warm_up, self.measuring, *aimed_at)
+    def stages(self) -> Iterator[Stage]:
+        yield Stage(self._named("rows"), "choose", lambda made: self._warm_up(made).rows, (POOL,), A_NODE)
+        yield Stage(self._named("packed"), "pack", lambda made: self._warm_up(made).packed, (POOL, self._named("rows")))
+        yield Stage(
+            self._named("warm-up"),
+            "reference",
+            lambda made: self._warm_up(made).training,
+            (POOL, self._named("packed")),
+            self.spec.block.training.workers.claims,
+        )
+        if not self.needs_target:
+            yield Stage(self._named("target rows"), "choose", self._sampled, (POOL,), A_NODE)
+            yield Stage(self._aim, "pool", self._sample, (POOL, self._named("target rows")))
         for number in range(self.spec.block.epochs):
-            yield train.stage(number)
-            yield aim.stage(number)
-        counted = yield from self.measuring.of(pool, self.spec)
-        view = PoolView(pool, {**train.view.features, **counted.features})
-        return view, SelectorInputs(aim.view, plain={"weights": warm_up.weights})
+            yield self._measuring("train", POOL, number)
+            yield self._measuring("target", self._aim, number)
+        yield from self.measuring.stages(self.spec)
 
-    def _sample(self, warm_up: WarmUpStages) -> Staged[tuple[PoolArtifact, ExampleConfig]]:
-        """Read a sample of the pool as a pool of its own; gives it, and how its records are read."""
-        rows = warm_up.sample(self.spec.block.seed + 1, "target-rows")
-        yield rows
-        written = InputConfig(path=rows.place.url, text_column=None)
-        read = ReadPool(PoolJob(written, warm_up.as_chosen, **warm_up.at("target")))
-        yield read
-        return open_pool(read.place.url, self.job.storage, "less"), warm_up.as_chosen
+    @property
+    def after(self) -> list[str]:
+        return [POOL, *(stage.name for stage in self.stages()), self._aim]
+
+    def inputs(self, made: Made) -> tuple[PoolView, SelectorInputs]:
+        counted, warm_up = self.measuring.view(made, self.spec), self._warm_up(made)
+        features = self._gradients("train", POOL, made).view.features
+        view = PoolView(counted.pool, {**features, **counted.features})
+        aim = self._gradients("target", self._aim, made).view
+        return view, SelectorInputs(aim, plain={"weights": warm_up.weights})
+
+    @property
+    def _aim(self) -> str:
+        """Name the stage whose rows are aimed at."""
+        return TARGET if self.needs_target else self._named("target")
+
+    def _named(self, what: str) -> str:
+        return f"{self.spec.label} {what}"
+
+    def _warm_up(self, made: Made) -> WarmUpStages:
+        return WarmUpStages(self.spec.block, self.job, self.measuring.pool(made), self.measuring.folder)
+
+    def _measuring(self, kind: str, of: str, number: int) -> Stage:
+        return Stage(
+            self._named(f"gradient {number} of {of.removeprefix(self._named(''))}"),
+            "measure",
+            lambda made: self._gradients(kind, of, made).stage(number),
+            (POOL, of, self._named("warm-up")),
+            replace(A_MODEL_EACH, copies=self.job.features.copies),
+        )
+
+    def _gradients(self, kind: str, of: str, made: Made) -> GradientStages:
+        warm_up = self._warm_up(made)
+        sampled = of not in (POOL, TARGET)
+        examples = warm_up.as_chosen if sampled else self.job.examples
+        return GradientStages(kind, warm_up, self.measuring, self.measuring.pool(made, of), examples)
+
+    def _sampled(self, made: Made) -> ChooseRows:
+        """Choose a sample of the pool to aim at."""
+        return self._warm_up(made).sample(self.spec.block.seed + 1, "target-rows")
+
+    def _sample(self, made: Made) -> ReadPool:
+        """Read it as a pool of its own."""
+        warm_up, rows = self._warm_up(made), made[self._named("target rows")]
+        written = InputConfig(path=rows.url, text_column=None)
+        return ReadPool(PoolJob(written, warm_up.as_chosen, **warm_up.at("target")))

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -22,12 +21,11 @@ from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
 from pipelines.ledger.artifacts import finished, load_table, parts_in_order
-from pipelines.pack.artifact import open_packed
+from pipelines.pack.artifact import PackedArtifact
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.run.output import Output
-from pipelines.run.pipeline import Pipeline
 from pipelines.select.job import SelectJob
 from pipelines.select.prepare.less.job import LessBlock
 from pipelines.settings import identity
@@ -41,21 +39,14 @@ RISING_SHARE = 0.03  # of all steps, in which the learning rate rises, where the
 
 @dataclass(frozen=True)
 class WarmUpStages:
-    """The stages of a warm-up on a pool, in `folder`. Raises BadRequest where the scorer cannot be trained.
-
-    Each pipeline of `stages` is to be run before the next is asked for; then `checkpoints` and `weights` are there.
+    """The stages of a warm-up on a pool, in `folder`: `rows`, `packed` and `training`, each of which can be built once the one
+    before is finished; then `checkpoints` and `weights` are there. Raises BadRequest where the scorer cannot be trained.
     """
 
     block: LessBlock
     job: SelectJob
     pool: PoolArtifact
     folder: str
-
-    def stages(self) -> Iterator[Pipeline]:
-        """Sample rows of the pool, pack them, and train on them."""
-        yield self.rows
-        yield self.packed
-        yield self.training
 
     @property
     def checkpoints(self) -> list[str]:
@@ -74,8 +65,6 @@ class WarmUpStages:
         steps = self.training.plan.steps // epochs
         return [sum(rates[epoch * steps + step + 1] for step in range(steps)) / steps for epoch in range(epochs)]
 
-    # A stage can be made only once those before it are there.
-
     @cached_property
     def rows(self) -> ChooseRows:
         return self.sample(self.block.seed, "warmup-rows")
@@ -91,7 +80,7 @@ class WarmUpStages:
     @cached_property
     def training(self) -> Train:
         training, packed = self.block.training, self.packed.place.url
-        rows = open_packed(packed, self.job.storage, "less").rows
+        rows = PackedArtifact.open(packed, self.job.storage, "less").rows
         epoch_steps = math.ceil(rows / training.batch.rows)
         steps, rising = self.block.epochs * epoch_steps, training.schedule.warmup_steps
         rising = math.ceil(RISING_SHARE * steps) if rising is None else rising

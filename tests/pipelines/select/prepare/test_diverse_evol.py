@@ -4,9 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.storage.config import StorageConfig
-from operators.storage.place import Place
-from pipelines.choose.artifact import open_choice
-from tests.pipelines.chain import run, trained_here
+from pipelines.choose.artifact import ChoiceArtifact
+from tests.pipelines.chain import run
 from tests.pipelines.instruction_rows import make_pool
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -18,12 +17,11 @@ def test_rounds_choose_rows_that_no_round_before_has_chosen(tmp_path):
     student = ["model.path=" + str(folder / "model"), "window=256", "steps=1", "batch.rows=2", "workers.cpus=1"]
     words += [f"student.{word}" for word in student]
     words += [f"input.path={folder / 'pool.jsonl'}", "report.sample=4", f"output.path={tmp_path / 'choice'}"]
-    with trained_here():
-        place = run("select", "selectors=diverse_evol", *words)
+    place = run("select", "selectors=diverse_evol", *words)
     (part,) = place.names("data/diverse_evol")
     rows = pq.read_table(place.open(part)).to_pylist()
     assert [row["pick"] for row in rows] == list(range(7)) and len({row["position"] for row in rows}) == 7
     (rounds,) = (tmp_path / "features").glob("diverse-evol-*")
-    of_rounds = [open_choice(Place(str(rounds / number / "rows"), StorageConfig())) for number in "01"]
+    of_rounds = [ChoiceArtifact.open(str(rounds / number / "rows"), StorageConfig(), "rows") for number in "01"]
     assert [choice.rows for choice in of_rounds] == [3, 4]
     assert [row["position"] for row in rows] == [one for choice in of_rounds for one in choice.positions.tolist()]

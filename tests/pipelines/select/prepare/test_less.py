@@ -1,7 +1,6 @@
 """LESS from a pool to its choice: the warm-up, the gradients under each checkpoint, and what a second run makes anew."""
 
 import json
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -20,17 +19,20 @@ from operators.storage.place import Place
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.pool.artifact import PoolArtifact, open_pool
+from pipelines.ledger.artifacts import Artifact, Reference, digest
+from pipelines.ledger.reading import read_records
+from pipelines.pool.artifact import PoolArtifact
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.execute import run_pipeline
 from pipelines.run.output import Output
+from pipelines.run.pipeline import Pipeline
 from pipelines.select.job import SelectJob
-from pipelines.select.measuring import Measuring
+from pipelines.select.measuring import POOL, TARGET, Measuring
 from pipelines.select.prepare.less.job import LessBlock, WarmUp
 from pipelines.select.prepare.less.preparation import PrepareLess
 from pipelines.stock.checkpoints import checkpoints
-from tests.pipelines.chain import silent, trained_here
+from tests.pipelines.chain import silent
 from tests.tiny_model import make_tiny_model
 
 STORAGE, WORDS = StorageConfig(), "mill river stone bread wheel frost flour grain village merchant".split()
@@ -46,7 +48,7 @@ def records(rows: int, seed: int, **more) -> list[dict]:
 def pool_of(folder, name: str, rows: list[dict]) -> PoolArtifact:
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     job = PoolJob(InputConfig(path=str(folder / f"{name}.jsonl"), text_column=None), output=Output(str(folder / name)))
-    return open_pool(run_pipeline(ReadPool(job), say=silent, tell=False).url, STORAGE, "input")
+    return PoolArtifact.open(run_pipeline(ReadPool(job), say=silent, tell=False).url, STORAGE, "input")
 
 
 def prepare(folder, **changes) -> PrepareLess:
@@ -64,18 +66,32 @@ def prepare(folder, **changes) -> PrepareLess:
     return PrepareLess(job, spec, Measuring(job, [spec], str(folder / "features")))
 
 
-Made = tuple[list[str], PoolView, SelectorInputs]
+Done = tuple[list[str], PoolView, SelectorInputs]
 
 
-def run_all(prepared: PrepareLess, pool: PoolArtifact, target: PoolArtifact | None) -> Made:
-    """Run each stage before the next is asked for; give the folders that they made, and what the selector is handed."""
-    folders, stages = [], prepared.stages(pool, target)
-    while True:
-        try:
-            with trained_here():
-                folders.append(run_pipeline(next(stages), say=silent, tell=False).url)
-        except StopIteration as end:
-            return folders, *end.value
+def run_here(pipeline: Pipeline) -> Place:
+    return run_pipeline(pipeline, say=silent, tell=False)
+
+
+def stages_made(prepared: PrepareLess, pool: PoolArtifact, target: PoolArtifact | None, run=run_here) -> dict:
+    """Run the stages in their order; give what they made."""
+    made = {POOL: reference(pool)} | ({TARGET: reference(target)} if target else {})
+    for stage in prepared.stages():
+        assert made.keys() >= set(stage.after)
+        pipeline = stage.build(made)
+        made[stage.name] = Reference(stage.makes, run(pipeline).url, digest(pipeline.recipe))
+    assert made.keys() >= set(prepared.after)
+    return made
+
+
+def run_all(prepared: PrepareLess, pool: PoolArtifact, target: PoolArtifact | None) -> Done:
+    """Run the stages; give the folders that they made, and what the selector is handed."""
+    made = stages_made(prepared, pool, target)
+    return [made[stage.name].url for stage in prepared.stages()], *prepared.inputs(made)
+
+
+def reference(artifact: Artifact) -> Reference:
+    return Reference(artifact.made_by, artifact.place.url, digest(read_records(artifact.place).recipe))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +115,7 @@ def target(here) -> PoolArtifact:
 
 
 @pytest.fixture(scope="module")
-def done(here, pool, target) -> Made:
+def done(here, pool, target) -> Done:
     return run_all(prepare(here), pool, target)
 
 
@@ -146,9 +162,10 @@ def test_a_second_run_makes_nothing_anew_and_another_projection_trains_nothing(d
     folders, *_ = done
     before = files(folders)
     assert run_all(prepare(here), pool, target)[0] == folders and files(folders) == before
-    other = prepare(here, projection_seed=1).stages(pool, target)
-    made = [stage.place.url for stage in islice(other, len(folders))]
-    assert made[:3] == folders[:3] and not set(made[3:]) & set(folders)
+    other = prepare(here, projection_seed=1)
+    made = stages_made(other, pool, target, run=lambda pipeline: pipeline.place)
+    other = [made[stage.name].url for stage in other.stages()]
+    assert other[:3] == folders[:3] and not set(other[3:]) & set(folders)
 
 
 def test_epochs_that_as_released_has_no_weights_for_are_refused_before_anything_is_read(here):

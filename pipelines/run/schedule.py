@@ -1,0 +1,191 @@
+"""The stages of a run: each when what it reads is there, side by side where there is room."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.storage.place import Place
+from pipelines.exits import CODES, RunFailed
+from pipelines.flow.board.pace import clock
+from pipelines.flow.board.scoreboard import start_board
+from pipelines.ledger.artifacts import Reference, digest
+from pipelines.ledger.layout import STAGES
+from pipelines.run.pipeline import Pipeline
+from pipelines.run.stage import Made, Stage
+
+DONE, RUNNING, WAITING = "done", "running", "waiting"
+MARKS = {DONE: "✓", RUNNING: "▸", WAITING: "·"}
+LOOK_S = 1.0  # how often what runs is looked at, so that Ctrl-C is heard
+
+
+@dataclass
+class Running:
+    """A stage at work in a process of its own, and what it reports."""
+
+    stage: Stage
+    pipeline: Pipeline
+    board: Any
+    began: float = field(default_factory=time.monotonic)
+    told: bool = False  # that it waits
+
+    def __post_init__(self):
+        self.pace = self.pipeline.pace()
+
+    def line(self) -> str:
+        import ray
+
+        counts = ray.get(self.board.read.remote())
+        return "waits for another run" if counts["latest"].get("waits") else self.pace.line(counts)
+
+    def waits(self) -> bool:
+        """Whether another run is at work on the same artifact."""
+        import ray
+
+        return bool(ray.get(self.board.read.remote())["latest"].get("waits"))
+
+
+class Schedule:
+    """Runs stages. `work` runs one pipeline (handed it and its scoreboard) and gives the error that ended it, None where it is
+    done; `complete` tells whether nothing is left of one. The list of the stages stands at `place`, for `gristmill status`.
+    """
+
+    def __init__(
+        self,
+        stages: Iterable[Stage],
+        work: Callable[[Pipeline, Any], Exception | None],
+        complete: Callable[[Pipeline], bool],
+        place: Place,
+        say: Callable[[str], None],
+    ):
+        self.work, self.complete, self.place, self.say = work, complete, place, say
+        self.stages: dict[str, Stage] = {}
+        self.built: dict[str, Pipeline] = {}
+        self.running: dict[Any, Running] = {}  # by the reference to its task
+        self.made: dict[str, Reference] = {}
+        self.failed: Exception | None = None
+        self._add(stages)
+
+    def run(self) -> Made:
+        """Run all, and give their artifacts. What runs beside a stage that fails goes on to its end; nothing begins after it.
+
+        Raises the error of the first that failed.
+        """
+        import ray
+
+        while len(self.made) < len(self.stages):
+            begun = [self._begin(stage) for stage in self._ready()]
+            if self.running:
+                ended, _ = ray.wait(list(self.running), num_returns=1, timeout=LOOK_S)
+                for task in ended:
+                    self._end(task)
+                self._tell_who_waits()
+            elif self.failed:
+                raise self.failed
+            elif not any(begun):
+                waiting = ", ".join(name for name in self.stages if name not in self.made)
+                raise RunFailed(f"these stages wait for what no stage makes: {waiting}.")
+        return self.made
+
+    def lines(self, whole: bool) -> list[str]:
+        """Tell how the stages stand: all of them, or those alone that are at work."""
+        at_work = {one.stage.name: one.line() for one in list(self.running.values())}
+        width = max(map(len, self.stages)) + 2
+        told = self.stages if whole else at_work
+        return [f"{MARKS[self._state(name)]} {name:{width}}{at_work.get(name, '')}".rstrip() for name in list(told)]
+
+    def _add(self, stages: Iterable[Stage]) -> None:
+        for stage in stages:
+            self.stages.setdefault(stage.name, stage)  # several may need the same
+
+    def _ready(self) -> list[Stage]:
+        at_work = {one.stage.name for one in self.running.values()}
+        waiting = (stage for name, stage in self.stages.items() if name not in self.made and name not in at_work)
+        return [stage for stage in waiting if self.made.keys() >= set(stage.after)]
+
+    def _begin(self, stage: Stage) -> bool:
+        """Begin a stage where there is room, or take what it made where nothing is left of it; tell whether either was so."""
+        if self.failed:
+            return False
+        try:
+            if stage.name not in self.built:
+                self.built[stage.name] = stage.build(self.made)
+                if self.complete(self.built[stage.name]):
+                    self._finish(stage)
+                    return True
+        except tuple(CODES) as error:
+            self._fail(stage, error)
+            return False
+        if not self._fits(stage):
+            return False
+        self._start(stage, self.built[stage.name])
+        return True
+
+    def _fits(self, stage: Stage) -> bool:
+        """Whether a stage's claims fit beside those of what runs; alone each does."""
+        from cluster.resources import room
+
+        claims, there = [one.stage.claims.all() for one in self.running.values()], room()
+        needed = stage.claims.all()
+        return not claims or all(sum(c[kind] for c in claims) + needed[kind] <= there[kind] for kind in there)
+
+    def _start(self, stage: Stage, pipeline: Pipeline) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task = ray.remote(self.work).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+        board = start_board()
+        self.running[task.remote(pipeline, board)] = Running(stage, pipeline, board)
+        self._record()
+
+    def _tell_who_waits(self) -> None:
+        for one in self.running.values():
+            if not one.told and one.waits():
+                one.told = True
+                self.say(f"waiting: another run is at work on {one.pipeline.place.url}")
+
+    def _end(self, task: Any) -> None:
+        import ray
+
+        one = self.running.pop(task)
+        one.board.close.remote()
+        try:
+            error = ray.get(task)
+        except ray.exceptions.RayError as died:
+            reason = str(died).strip().splitlines()[0]
+            error = RunFailed(f"the process of {one.stage.name!r} ended ({reason}). The same command goes on.")
+        if error is None:
+            self.say(f"done: {one.stage.name} · {clock(time.monotonic() - one.began)} · {one.pipeline.place.url}")
+            self._finish(one.stage)
+        else:
+            self._fail(one.stage, error)
+
+    def _fail(self, stage: Stage, error: Exception) -> None:
+        if self.running:
+            others = ", ".join(other.stage.name for other in self.running.values())
+            self.say(f"{stage.name} failed: {error}\nwaiting for what runs beside it: {others}")
+        self.failed = self.failed or error
+
+    def _finish(self, stage: Stage) -> None:
+        pipeline = self.built[stage.name]
+        recipe = pipeline.recipe
+        self.made[stage.name] = Reference(recipe["pipeline"], pipeline.place.url, digest(recipe))
+        if stage.then:
+            self._add(stage.then(self.made))
+        self._record()
+
+    def _record(self) -> None:
+        """Write down the stages, for people and `status`: nothing goes on from it."""
+        places = {name: pipeline.place.url for name, pipeline in self.built.items()}
+        told = [
+            {"name": name, "makes": stage.makes, "after": stage.after, "url": places.get(name)}
+            for name, stage in self.stages.items()
+        ]
+        self.place.publish(STAGES, json.dumps(told, indent=1).encode())
+
+    def _state(self, name: str) -> str:
+        if name in self.made:
+            return DONE
+        return RUNNING if any(one.stage.name == name for one in list(self.running.values())) else WAITING
