@@ -1,22 +1,19 @@
 """Records of a training set as examples: what is asked and what is answered, or plain text.
 
 A record is one JSON object. Its form is seen from its keys: chat messages (OpenAI's `messages`, ShareGPT's `conversations`),
-an instruction with input and output (Alpaca), or a text.
+an instruction with input and output (Alpaca; with rounds before it, LLaMA-Factory), a prompt and its completion (TRL, texts or
+turns), or a text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operators.errors import BadRequest
+from operators.examples.turns import NoExample, Turn, json_of, listed, parsed, read_turns, text_of
 from operators.settings import setting
 
-ROLES = {
-    **dict.fromkeys(("user", "human", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bing", "bard", "model", "function_call"), "assistant"),
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(("tool", "function", "observation"), "tool"),
-}
 TURNS = ("last", "all")
 STAGE = "example"  # where a record leaves that is none
+PROMPT, COMPLETION = "prompt", "completion"  # columns of TRL
 
 
 @dataclass
@@ -31,7 +28,20 @@ class ExampleConfig:
     )
     answer_column: str = setting("output", "column with the answer to them")
     plain_column: str = setting("text", "column of rows that are neither: plain text")
-    turns: str = setting("last", "which assistant turns of a chat are answers: last or all")
+    system_columns: list[str] = setting(
+        ["system", "system_prompt"],
+        "columns of which the first with text is the system turn, unless the turns have one",
+    )
+    history_column: str | None = setting(
+        "history", "column with the rounds before the question, pairs of question and answer; null: none"
+    )
+    tools_column: str | None = setting(
+        "tools", "column with the tools that may be called: a list of definitions, or its JSON; null: none"
+    )
+    turns: str = setting(
+        "last",
+        "which assistant turns of a chat are answers: last or all; a turn's own weight, train, trainable or loss goes before",
+    )
 
     def __post_init__(self):
         if self.turns not in TURNS:
@@ -41,23 +51,19 @@ class ExampleConfig:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What one side said: `role` is user, assistant, system or tool (what a tool gave back)."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True)
 class Example:
     """A conversation that ends with the assistant's turn, or (without turns) a plain `text`.
 
-    `parts` are the columns that its question was joined from, where columns made it: a template may frame each.
+    `parts` are the columns that its question was joined from, where columns made it: a template may frame each. `tools` are the
+    definitions of tools that the assistant may call (JSON, nothing where there are none). `unused` names what its record has
+    beside that and no example has a place for.
     """
 
     turns: tuple[Turn, ...] = ()
     text: str = ""
     parts: tuple[str, ...] = ()
+    tools: str = ""
+    unused: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -69,13 +75,21 @@ class Example:
         """Give all that is said, a line end between turns: what is measured where only the text counts."""
         return "\n".join(turn.content for turn in self.turns) if self.turns else self.text
 
+    @property
+    def carried(self) -> set[str]:
+        """Name what it has beside what is said by whom, as records call it."""
+        fields = {"reasoning_content": "reasoning", "tool_calls": "calls", "name": "name", "tool_call_id": "call_id"}
+        found = {name for name, field in fields.items() if any(getattr(turn, field) for turn in self.turns)}
+        found |= {"weight"} if any(turn.learned is not None for turn in self.turns) else set()
+        return found | ({"tools"} if self.tools else set())
 
-class NoExample(ValueError):
-    """A record holds nothing to learn from: `reason` is one word, `detail` says more."""
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
+    def learned(self, turns: str) -> list[bool]:
+        """Tell which turns are answers to learn, where `turns` says which are unless a turn itself does: last or all."""
+        return [
+            turn.role == "assistant"
+            and (turn.learned if turn.learned is not None else turns == "all" or number == len(self.turns))
+            for number, turn in enumerate(self.turns, 1)
+        ]
 
 
 def example_of(record: dict, config: ExampleConfig) -> Example:
@@ -83,13 +97,35 @@ def example_of(record: dict, config: ExampleConfig) -> Example:
 
     Raises NoExample: unknown_form, bad_turns, tool_calls, not_text, invalid_utf8, no_answer, no_question, empty.
     """
+    unused: set[str] = set()
+    example = _told(record, config, unused)
+    example = replace(_with_system(example, record, config, unused), tools=_tools(record, config, unused))
+    if not example.turns:
+        beside = {"history": config.history_column and record.get(config.history_column), "tools": example.tools}
+        return replace(example, tools="", unused=_named(unused | {kind for kind, value in beside.items() if value}))
+    if not any(example.learned(config.turns)):
+        raise NoExample("no_answer", "its answers are marked as not to be learned (weight 0, train false)")
+    turns = tuple(replace(turn, place=turn.place or number) for number, turn in enumerate(example.turns, 1))
+    return replace(example, turns=turns, unused=_named(unused))
+
+
+def _named(unused: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(unused))
+
+
+def _told(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
+    """Read the turns of a record, or its text."""
     for column in dict.fromkeys((config.messages_column, "messages", "conversations")):
         if record.get(column) is not None:
-            return _from_turns(record[column], column)
+            if config.history_column and record.get(config.history_column):
+                unused.add("history")
+            return _conversation(read_turns(record[column], column, unused), column)
     if record.get(config.prompt_columns[0]) is not None:
-        return _from_columns(record, config)
+        return _from_columns(record, config, unused)
+    if record.get(PROMPT) is not None and COMPLETION in record:
+        return _from_completion(record, config, unused)
     if record.get(config.plain_column) is not None:
-        text = _text(record[config.plain_column], config.plain_column)
+        text = text_of(record[config.plain_column], config.plain_column)
         if not text.strip():
             raise NoExample("empty", f"{config.plain_column} holds no text")
         return Example(text=text)
@@ -97,56 +133,92 @@ def example_of(record: dict, config: ExampleConfig) -> Example:
     raise NoExample("unknown_form", f"no column {wanted}; the columns are: {', '.join(map(str, record))}")
 
 
-def _from_columns(record: dict, config: ExampleConfig) -> Example:
-    parts = [_text(record.get(name), name) for name in config.prompt_columns]
-    answer = _text(record.get(config.answer_column), config.answer_column)
+def _from_columns(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
+    parts = [text_of(record.get(name), name) for name in config.prompt_columns]
+    answer = text_of(record.get(config.answer_column), config.answer_column)
     question = "\n\n".join(part for part in parts if part)
     if not answer.strip():
         raise NoExample("no_answer", f"{config.answer_column} is empty or missing")
     if not question.strip():
         raise NoExample("no_question", f"{' and '.join(config.prompt_columns)} hold no text")
-    return Example((Turn("user", question), Turn("assistant", answer)), parts=tuple(part for part in parts if part))
+    asked = (Turn("user", question), Turn("assistant", answer))
+    return Example((*_history(record, config, unused), *asked), parts=tuple(part for part in parts if part))
 
 
-def _from_turns(turns: object, column: str) -> Example:
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise NoExample("bad_turns", f"{column} is no list of turns")
+def _from_completion(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
+    """Read a prompt and its completion: the answers of the completion are learned, all of them, and none of the prompt."""
+    before, after = (_side(record[name], name, unused) for name in (PROMPT, COMPLETION))
+    told = [replace(turn, learned=False) if turn.role == "assistant" else turn for turn in before]
+    several = sum(turn.role == "assistant" for turn in after) > 1
+    for turn in after:
+        learned = True if several and turn.role == "assistant" and turn.learned is None else turn.learned
+        told.append(replace(turn, learned=learned, place=turn.place and len(before) + turn.place))
+    return _conversation([*_history(record, config, unused), *told], f"{PROMPT} and {COMPLETION}")
+
+
+def _side(value: object, column: str, unused: set[str]) -> list[Turn]:
+    """Read one side of a prompt with its completion: a text or turns."""
+    if isinstance(value, list | dict):
+        return read_turns(value, column, unused)
+    return [Turn("user" if column == PROMPT else "assistant", text_of(value, column))]
+
+
+def _history(record: dict, config: ExampleConfig, unused: set[str]) -> list[Turn]:
+    """Read the rounds before the question: pairs of texts, or turns. Raises NoExample for something else."""
+    column = config.history_column
+    rounds = _plain(record.get(column)) if column else None
+    if not rounds:
+        return []
+    if isinstance(rounds, list) and all(isinstance(each, list) and len(each) == 2 for each in rounds):
+        told = zip(("user", "assistant") * len(rounds), [said for each in rounds for said in each], strict=True)
+        return [Turn(role, text_of(said, column)) for role, said in told]
+    try:
+        return [replace(turn, place=0) for turn in read_turns(listed(rounds, column), column, unused)]
+    except NoExample as refusal:
+        raise NoExample(
+            refusal.reason,
+            f"{column} has no rounds of question and answer; examples.history_column=null leaves it alone",
+        ) from refusal
+
+
+def _with_system(example: Example, record: dict, config: ExampleConfig, unused: set[str]) -> Example:
+    """Put the system turn that a column has before the others."""
+    given = (record.get(column) for column in config.system_columns)
+    texts = [text_of(value, "system") for value in given if isinstance(value, str) and value.strip()]
+    if not texts:
+        return example
+    own = next((turn.content for turn in example.turns if turn.role == "system"), None)
+    if not example.turns or own is not None:
+        unused |= {"system"} if own != texts[0] else set()
+        return example
+    return replace(example, turns=(Turn("system", texts[0]), *example.turns))
+
+
+def _plain(value: object) -> object:
+    """Give what the JSON of a text says, the text itself where it is none; nothing for nothing but white space."""
+    if not isinstance(value, str):
+        return value
+    found = parsed(value)
+    return value.strip() if found is None else found
+
+
+def _tools(record: dict, config: ExampleConfig, unused: set[str]) -> str:
+    tools = _plain(record.get(config.tools_column)) if config.tools_column else None
+    if not tools:
+        return ""
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        unused.add("tools")
+        return ""
+    return json_of(tools, config.tools_column)
+
+
+def _conversation(turns: list[Turn], column: str) -> Example:
     # A system turn that says nothing is none: a template's own opening stands then.
-    read = [turn for turn in (_turn(each, column) for each in turns) if turn.role != "system" or turn.content.strip()]
+    read = [turn for turn in turns if turn.role != "system" or turn.content.strip()]
     while read and read[-1].role != "assistant":
         read.pop()  # what nobody answered
-    if not any(turn.role == "assistant" and turn.content.strip() for turn in read[-1:]):
+    if not any(turn.says for turn in read[-1:]):
         raise NoExample("no_answer", f"{column} ends without an answer of the assistant")
     if not any(turn.role != "assistant" and turn.content.strip() for turn in read):
         raise NoExample("no_question", f"{column} holds no text that the assistant answers")
     return Example(tuple(read))
-
-
-def _turn(turn: dict, column: str) -> Turn:
-    role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    known = ROLES.get(role.lower()) if isinstance(role, str) else None
-    if known is None:
-        raise NoExample("bad_turns", f"{column} has a turn of {role!r}; known are {', '.join(ROLES)}")
-    if turn.get("tool_calls"):
-        raise NoExample("tool_calls", f"{column} calls tools in a form that is no text")
-    return Turn(known, _joined(content, column) if isinstance(content, list) else _text(content, column))
-
-
-def _joined(parts: list, column: str) -> str:
-    """Join the parts of what a turn says, the other form that OpenAI's messages have."""
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    if not all(isinstance(text, str) for text in texts):
-        raise NoExample("not_text", f"{column} has a turn with a part that is no text")
-    return _text("".join(texts), column)
-
-
-def _text(value: object, name: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise NoExample("not_text", f"{name} holds {type(value).__name__}, not text")
-    try:
-        value.isascii() or value.encode()
-    except UnicodeEncodeError as error:
-        raise NoExample("invalid_utf8", f"{name} holds half a surrogate pair, at character {error.start}") from error
-    return value

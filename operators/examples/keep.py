@@ -9,11 +9,14 @@ import pyarrow as pa
 from operators.examples.base import STAGE, Example, ExampleConfig, NoExample, example_of
 from operators.table import living, reject, with_columns
 
+KINDS = pa.list_(pa.string())
+
 
 class KeepExamples:
     """Read each record (its JSON in `text`) as an example; a record that is none is rejected, with the reason.
 
-    Adds `content`, a 64-bit digest of what is said by whom: rows of equal content have equal ones.
+    Adds `content`, a 64-bit digest of what is said by whom: rows of equal content have equal ones; and `carries`, a list of
+    what they have beside that (reasoning_content, tools, weight, ...).
     """
 
     def __init__(self, config: ExampleConfig):
@@ -22,15 +25,22 @@ class KeepExamples:
     def __call__(self, documents: pa.Table) -> pa.Table:
         alive, texts = living(documents), documents["text"].to_pylist()
         contents, reasons = np.zeros(len(documents), dtype=np.uint64), {}
+        carries: list[list[str]] = [[] for _ in texts]
         for row in np.flatnonzero(alive).tolist():
             try:
-                contents[row] = digest(example_of(json.loads(texts[row]), self.config))
+                example = example_of(json.loads(texts[row]), self.config)
             except NoExample as none:
                 reasons[row] = (none.reason, none.detail)
-        return reject(with_columns(documents, content=pa.array(contents)), STAGE, reasons)
+                continue
+            contents[row], carries[row] = digest(example), sorted(example.carried)
+        kept = with_columns(documents, content=pa.array(contents), carries=pa.array(carries, KINDS))
+        return reject(kept, STAGE, reasons)
 
 
 def digest(example: Example) -> int:
-    """Digest what is said by whom."""
-    said = json.dumps([[turn.role, turn.content] for turn in example.turns] or example.text)
-    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "little")
+    """Digest what is said by whom, and all that belongs to it."""
+    said: list | str = [[turn.role, turn.content] for turn in example.turns] or example.text
+    if example.carried:
+        beside = [[turn.reasoning, turn.calls, turn.name, turn.call_id, turn.learned] for turn in example.turns]
+        said = [said, beside, example.tools]
+    return int.from_bytes(blake2b(json.dumps(said).encode(), digest_size=8).digest(), "little")

@@ -13,8 +13,8 @@ from operators.tokens.encode_documents import TARGETS, EncodeConfig, begin_and_e
 class EncodeExamples:
     """Add the tokens of each record, framed by `config.template`. Reads `text`, which is the record's JSON.
 
-    Adds `tokens` and `targets`, which of them are learned: those of the answers, and the token that ends each. A record that
-    is no example is rejected, with the reason.
+    Adds `tokens` and `targets`, which of them are learned: those of the answers, and the token that ends each; and `unplaced`,
+    what the record has and the template no place for. A record that is no example is rejected, with the reason.
     """
 
     def __init__(self, config: EncodeConfig, examples: ExampleConfig):
@@ -39,6 +39,7 @@ class EncodeExamples:
             documents,
             tokens=pa.array([one and one.ids for one in tokens], pa.large_list(pa.int32())),
             targets=pa.array([one and one.answer for one in tokens], TARGETS),
+            unplaced=pa.array([one and one.unplaced for one in tokens], pa.list_(pa.string())),
         )
         return reject(encoded, STAGE, refused)
 

@@ -26,5 +26,18 @@ class PackCard(Card):
             ("tokens", f"{tokens:,}, end of documents included"),
             ("rows", f"{rows:,} of {packing.window:,} tokens, {1 - tokens / places:.2%} padding"),
             ("context", context),
+            *self._of_examples(recipe, counts),
             ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
         ]
+
+    def _of_examples(self, recipe: dict, counts: Counts) -> Facts:
+        """Tell of examples that are longer than a row, and of what the template has no place for."""
+        pack = recipe["config"]["pack"]
+        if not pack["template"]:
+            return []
+        longer = counts.get("longer", {})
+        what = f"{sum(longer.values()):,} ({words_of(longer)})" if longer else "none"
+        told = [("examples longer than a row", what)]
+        if unplaced := counts.get("unplaced"):
+            told.append((f"left out, as template {pack['template']} has no place for it", words_of(unplaced)))
+        return told

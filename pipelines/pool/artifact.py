@@ -15,11 +15,15 @@ from pipelines.run.card import words_of
 
 @dataclass(frozen=True)
 class PoolArtifact(Artifact):
-    """A finished pool. `parts` stand in the order of the data."""
+    """A finished pool. `parts` stand in the order of the data.
+
+    `carries` counts the rows that have something beside what is said by whom (see Example.carried).
+    """
 
     made_by = "pool"
     parts: list[Part]
     rejected: dict[str, int]
+    carries: dict[str, int]
 
     @property
     def rows(self) -> int:
@@ -33,7 +37,8 @@ class PoolArtifact(Artifact):
     def _read(cls, place: Place, records: Records, setting: str) -> Self:
         """Raises BadRequest where the pool is empty."""
         parts = parts_in_order(place, records)
-        rejected = records.now().counts.get("rejected", {}).get("document", {})
+        counts = records.now().counts
+        rejected = counts.get("rejected", {}).get("document", {})
         if not parts:
             raise BadRequest(f"{setting}: no row of the input is an example. Rejected: {words_of(rejected)}.")
-        return cls(place, contents_key(parts), parts, rejected)
+        return cls(place, contents_key(parts), parts, rejected, counts.get("carries", {}))

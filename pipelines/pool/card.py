@@ -15,8 +15,10 @@ class PoolCard(Card):
         return "A pool of examples to select from, made by `gristmill run select`."
 
     def facts(self, recipe: dict, counts: Counts) -> Facts:
+        carries = counts.get("carries")
         return [
             ("examples", f"{counts.get('kept', {}).get('examples', 0):,}"),
             *read_of(counts),
+            *([("with more than what is said", words_of(carries))] if carries else []),
             ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
         ]

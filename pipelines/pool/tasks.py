@@ -17,7 +17,7 @@ from pipelines.exits import RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
-from pipelines.flow.input.groups import Groups, rejections
+from pipelines.flow.input.groups import Groups, kinds, rejections
 from pipelines.ledger.artifacts import parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.proof.uniqueness import Ids, ids_of
@@ -41,7 +41,7 @@ class ReadGroups(Groups):
         gathered, parts, counts, keys = Gathered(), [], {}, {}
         for key, documents in self._documents(group):
             keys[key] = [WHOLE]
-            counts = add_counts(counts, rejections(documents))
+            counts = add_counts(counts, rejections(documents) | kinds(documents, "carries"))
             parts += [self._published(rows) for rows in gathered.add(as_rows(documents))]
             parts += self.published_rejected(documents)
         parts += [self._published(rows) for rows in gathered.finish()]

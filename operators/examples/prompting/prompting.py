@@ -4,7 +4,7 @@ Shapes: T tokens of an example.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from operators.errors import BadRequest
 from operators.examples.base import Example, NoExample
 from operators.examples.prompting.chat import Chat
 from operators.examples.prompting.encoding import Encoded, Encoder, MarkedText
-from operators.examples.prompting.templates import FRAMES, TEMPLATES, Segment, Template
+from operators.examples.prompting.templates import FRAMES, RELEASED, TEMPLATES, Segment, Template
 from operators.settings import setting
 from operators.text.tokenizer import contents_digest, eos_of, load_tokenizer
 
@@ -24,7 +24,11 @@ from operators.text.tokenizer import contents_digest, eos_of, load_tokenizer
 class PromptingConfig:
     template: str = setting("alpaca", f"how turns are framed: {', '.join(TEMPLATES)} (chat: the tokenizer's own)")
     max_tokens: int | None = setting(4096, "tokens of an example at most, longer ones are not read; null: no limit")
-    score_eos: bool = setting(False, "whether the token that ends an answer counts as one of its tokens")
+    score_eos: bool | None = setting(
+        None,
+        "whether the token that ends an answer counts as one of its tokens, and what else a chat template writes around it; "
+        "null: no, but in the gradients of less, as in training",
+    )
 
     def __post_init__(self):
         if self.template not in TEMPLATES:
@@ -34,10 +38,14 @@ class PromptingConfig:
 
 
 class Tokens(NamedTuple):
-    """Tokens of an example: ids int32 (T,), answer bool (T,). A model predicts all of them but the first."""
+    """Tokens of an example: ids int32 (T,), answer bool (T,). A model predicts all of them but the first.
+
+    `unplaced` names what its record has and the template no place for.
+    """
 
     ids: np.ndarray
     answer: np.ndarray
+    unplaced: tuple[str, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:
@@ -55,7 +63,8 @@ class Prompting:
     A text is encoded once as a whole; the answer's tokens are those that begin in the answer. Where a token has characters of
     the answer and of what is beside it, the two are encoded apart. What is written like a special token in a record is text.
     `turns` says which assistant turns are answers. The text begins with `bos` and, where the end counts, ends with `eos`;
-    without them (None) the tokenizer's own are taken, so far as it has any.
+    without them (None) the tokenizer's own are taken, so far as it has any. `released` frames as released code does, where that
+    differs from the template.
 
     Raises BadRequest where the tokenizer cannot serve.
     """
@@ -67,17 +76,22 @@ class Prompting:
         turns: str = "last",
         bos: int | None = None,
         eos: int | None = None,
+        released: bool = False,
     ):
         self.config, self.turns = config, turns
         self.tokenizer = load_tokenizer(tokenizer)
-        self.template: Template = Chat(tokenizer) if config.template == "chat" else FRAMES[config.template]()
+        added = self.tokenizer.get_added_tokens_decoder()
+        special = {number: token.content for number, token in added.items() if token.special}
+        self.special = re.compile("|".join(map(re.escape, special.values())) or r"(?!)")
+        frames = RELEASED if released else FRAMES
+        chat = config.template == "chat"
+        self.template: Template = Chat(tokenizer, self.special) if chat else frames[config.template]()
         self.encoder = Encoder(self.tokenizer)
         self.bos = _bos(self.tokenizer) if bos is None else bos
         self.eos = _eos(self.tokenizer, tokenizer) if eos is None else eos
+        self.written_eos = special.get(self.eos, "")  # in a text, where the tokenizer reads it there
         if config.score_eos and self.eos is None:
             raise BadRequest(f"score_eos: {tokenizer} does not say which token ends a text. Set it to false.")
-        special = [added.content for added in self.tokenizer.get_added_tokens_decoder().values() if added.special]
-        self.special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -87,7 +101,15 @@ class Prompting:
 
     def tokenise(self, examples: Sequence[Example]) -> list[Tokens | NoExample]:
         """Give each example's tokens, or why it has none: too_long, no_target, chat_template."""
-        return self._tokens([self._framed(example, self.template.framed) for example in examples])
+        found = self._tokens([self._framed(example, self.template.framed) for example in examples])
+        return [
+            one if isinstance(one, NoExample) else one._replace(unplaced=self._unplaced(example))
+            for one, example in zip(found, examples, strict=True)
+        ]
+
+    def _unplaced(self, example: Example) -> tuple[str, ...]:
+        without = self.template.unplaced(example) if example.turns else set()
+        return tuple(sorted({*example.unused, *without}))
 
     def tokenise_both(self, examples: Sequence[Example]) -> list[tuple[Tokens, Tokens] | NoExample]:
         """Give each example's tokens, and those of its answer without the question; the answer has the same ids in both.
@@ -110,7 +132,18 @@ class Prompting:
             segments = frame(example, self.turns)
         except NoExample as refusal:
             return refusal
-        return segments[:-1] if segments[-1].closes and not self.config.score_eos else segments
+        segments = list(self._with_ends(segments))
+        while segments and segments[-1].closes and not self.config.score_eos:
+            segments.pop()
+        return segments or NoExample("no_target", "its answer has no tokens")
+
+    def _with_ends(self, segments: list[Segment]) -> Iterator[Segment]:
+        """Write the token that ends a text where it stands inside of one, so that what follows is read as after it."""
+        for segment in segments:
+            written = segment.ends and self.written_eos
+            yield segment._replace(ends=False) if written else segment
+            if written:
+                yield Segment(self.written_eos, markup=True, closes=segment.answer)
 
     def _tokens(self, framed: Sequence[list[Segment] | NoExample], apart: bool = False) -> list[Tokens | NoExample]:
         texts = [self._text(one, apart) for one in framed if not isinstance(one, NoExample)]
@@ -139,18 +172,20 @@ class Prompting:
         if encoded is None:
             return NoExample("too_long", f"it has more than {most} tokens")
         ids, answer = encoded.ids, np.zeros(len(encoded.ids), dtype=bool)
-        said, ends, counts = 0, [], []
+        said, ends, counts, ended = 0, [], [], False
         for segment, begin, end in zip(filter(_known, segments), encoded.marks[::2], encoded.marks[1::2], strict=True):
-            answer[begin:end] = segment.answer or (segment.closes and self.config.score_eos)
+            answer[begin:end] = segment.answer or bool((segment.opens or segment.closes) and self.config.score_eos)
             said += segment.answer * (end - begin)
+            ended = not segment.answer and (ended or self.eos in ids[begin:end])
             if segment.ends and self.eos is not None:
                 ends.append(end)
-                counts.append(segment.answer and self.config.score_eos)
+                counts.append(bool(segment.answer and self.config.score_eos))
+                ended = True
         if not said:
             return NoExample("no_target", "its answer has no tokens")
         if ends:
             ids, answer = np.insert(ids, ends, self.eos), np.insert(answer, ends, counts)
-        if self.config.score_eos and not (segments[-1].closes and ids[-1] == self.eos):
+        if self.config.score_eos and not ended:
             ids, answer = np.append(ids, self.eos), np.append(answer, True)
         if self.bos is not None and not (segments[0].markup and ids[0] == self.bos):
             ids, answer = np.insert(ids, 0, self.bos), np.insert(answer, 0, False)
@@ -161,7 +196,7 @@ class Prompting:
 
 def _known(segment: Segment) -> bool:
     """Tell whether it must be known which tokens are this segment's."""
-    return segment.answer or segment.closes or segment.ends
+    return segment.answer or segment.opens or segment.closes or segment.ends
 
 
 def _same_answer(whole: Tokens | NoExample, direct: Tokens | NoExample) -> bool:

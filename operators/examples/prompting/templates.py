@@ -1,16 +1,19 @@
 """How the turns of an example are framed as one text, by the standard forms of the field."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from operators.examples.base import Example, Turn
+from operators.examples.base import Example, NoExample, Turn
 
 TEMPLATES = ("alpaca", "chat", "human", "plain", "tulu")
 
 
 class Segment(NamedTuple):
-    """A part of a framed text: markup of the template, or something said, which may be an answer to learn.
+    """A part of a framed text: markup of the template, or something said, which may be (a part of) an answer to learn.
 
-    `closes` marks the template's own end of an answer. `ends` tells that the token that ends a text stands after this part.
+    `opens` and `closes` mark what the template itself writes of an answer, before and after it. `ends` tells that the token that
+    ends a text stands after this part.
     """
 
     text: str
@@ -18,24 +21,22 @@ class Segment(NamedTuple):
     answer: bool = False
     closes: bool = False
     ends: bool = False
+    opens: bool = False
 
 
 class Template(Protocol):
-    """A way of framing. `turns` says which assistant turns are answers: last or all.
+    """A way of framing. `turns` says which assistant turns are answers, where a turn does not say so itself: last or all.
 
     `framed` gives the whole example, up to the end of its last answer; `direct` its answers alone, each behind the template's
-    label for an answer, as IFD's second pass reads them. Neither is asked for a plain text. Both raise NoExample where the
-    template cannot say it.
+    label for an answer, as IFD's second pass reads them; `unplaced` names what the example has and the template no place for.
+    None is asked for a plain text. All raise NoExample where the template cannot say it.
     """
 
     def framed(self, example: Example, turns: str) -> list[Segment]: ...
 
     def direct(self, example: Example, turns: str) -> list[Segment]: ...
 
-
-def said(text: str, role: str, last: bool, turns: str, ends: bool = False) -> Segment:
-    """Give what one side says as a segment; it is an answer where the assistant says it and `turns` takes this turn."""
-    return Segment(text, answer=role == "assistant" and (last or turns == "all"), ends=ends)
+    def unplaced(self, example: Example) -> set[str]: ...
 
 
 class Frames:
@@ -43,7 +44,8 @@ class Frames:
 
     What a tool gave back is framed as a user's turn. `opening` stands before all, unless the example begins with a system
     turn of its own. With `ends_turns` every earlier answer too is ended by the token that ends a text. With `strip` the text
-    begins and the last label ends without white space.
+    begins and the last label ends without white space. It has no place for tools, calls of them in other form than words, and
+    for what was thought.
     """
 
     def __init__(
@@ -61,26 +63,36 @@ class Frames:
     def framed(self, example: Example, turns: str) -> list[Segment]:
         told = example.turns[0].role == "system"
         segments = [] if told else [Segment(self.opening, markup=True)]
-        segments += self._between(example.turns, turns)
+        segments += self._between(example.turns, example.learned(turns))
         if self.strip:
             segments = _stripped(segments)
-        return [segment for segment in segments if segment.text]
+        return up_to_the_last_answer([segment for segment in segments if segment.text])
 
     def direct(self, example: Example, turns: str) -> list[Segment]:
-        answers = [turn for turn in example.turns if turn.role == "assistant"]
-        segments = self._between(answers if turns == "all" else answers[-1:], turns)
+        answers = [turn for turn, learned in zip(example.turns, example.learned(turns), strict=True) if learned]
+        segments = self._between(answers, [True] * len(answers))
         return [segment for segment in segments if segment.text]
 
-    def _between(self, turns: tuple[Turn, ...] | list[Turn], which: str) -> list[Segment]:
-        segments = []
-        for number, turn in enumerate(turns, 1):
-            last = number == len(turns)
-            ends = self.ends_turns and turn.role == "assistant" and not last
-            segments.append(Segment(self.before[turn.role], markup=True))
-            segments.append(said(turn.content, turn.role, last, which, ends))
-            if not last:
-                segments.append(Segment(self.after[turn.role], markup=True))
-        return segments
+    def unplaced(self, example: Example) -> set[str]:
+        found = {"tools"} if example.tools else set()
+        found |= {"tool_calls"} if any(turn.calls for turn in example.turns) else set()
+        return found | ({"reasoning_content"} if any(turn.reasoning.strip() for turn in example.turns) else set())
+
+    def _between(self, turns: Sequence[Turn], learned: Sequence[bool]) -> list[Segment]:
+        said = enumerate(zip(turns, learned, strict=True), 1)
+        each = (self._turn(turn, learns, number == len(turns)) for number, (turn, learns) in said)
+        return [segment for segments in each for segment in segments]
+
+    def _turn(self, turn: Turn, learns: bool, last: bool) -> list[Segment]:
+        if turn.calls and not turn.content.strip():
+            raise NoExample(
+                "tool_calls",
+                f"turn {turn.place} calls tools in a form that is no text, and this template has no place for it: a model's "
+                "own chat template may have one",
+            )
+        ends = self.ends_turns and turn.role == "assistant" and not last
+        said = [Segment(self.before[turn.role], markup=True), Segment(turn.content, answer=learns, ends=ends)]
+        return said if last else [*said, Segment(self.after[turn.role], markup=True)]
 
 
 class Alpaca(Frames):
@@ -100,12 +112,19 @@ class Alpaca(Frames):
 
     def framed(self, example: Example, turns: str) -> list[Segment]:
         segments = super().framed(example, turns)
-        if len(example.parts) != 2:
+        if len(example.parts) != 2 or not segments:
             return segments
-        instruction, given = (Segment(part) for part in example.parts)
-        markup = [Segment(text, markup=True) for text in (self.WITH_INPUT, self.before["user"], "\n\n### Input:\n")]
-        opening, before, between = markup
-        return [opening, before, instruction, between, given, *segments[3:]]
+        *before, question, after, label, answer = segments
+        instruction, given = (question._replace(text=part) for part in example.parts)
+        if example.turns[0].role != "system":
+            before[0] = Segment(self.WITH_INPUT, markup=True)
+        return [*before, instruction, Segment("\n\n### Input:\n", markup=True), given, after, label, answer]
+
+
+def up_to_the_last_answer(segments: list[Segment]) -> list[Segment]:
+    """Cut off what follows the last answer, but for the template's end of it."""
+    last = max((place for place, segment in enumerate(segments) if segment.answer or segment.closes), default=-1)
+    return segments[: last + 1]
 
 
 def _stripped(segments: list[Segment]) -> list[Segment]:
@@ -128,6 +147,20 @@ def _tulu() -> Frames:
     return Frames(before, dict.fromkeys(before, "\n"), ends_turns=True)
 
 
+class ReleasedTulu(Frames):
+    """Tulu's frame to the letter of the code of LESS and open-instruct: white space around what is said is left out, and after
+    the token that ends an answer stands a line end, which is learned with it.
+    """
+
+    def __init__(self):
+        super().__init__({role: f"<|{role}|>\n" for role in ("system", "user", "assistant")}, {"user": "\n"})
+
+    def _turn(self, turn: Turn, learns: bool, last: bool) -> list[Segment]:
+        before, said = super()._turn(replace(turn, content=turn.content.strip()), learns, last=True)
+        ends = turn.role == "assistant"
+        return [before, said._replace(ends=ends), Segment("\n", markup=True, closes=learns)]
+
+
 def _plain() -> Frames:
     """Give the frame of nothing but an empty line between."""
     before = dict.fromkeys(("system", "user", "assistant"), "")
@@ -135,3 +168,4 @@ def _plain() -> Frames:
 
 
 FRAMES = {"alpaca": Alpaca, "human": _human, "plain": _plain, "tulu": _tulu}
+RELEASED = FRAMES | {"tulu": ReleasedTulu}  # as released code has them, where that differs

@@ -3,6 +3,7 @@
 Shapes: N rows, P rating prompts, J = 5 digits.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -81,8 +82,8 @@ class Rating:
 
 
 def rating_text(prompt: str, example: Example, layout: Layout) -> str:
-    """Write what a model is asked; the next token is the rating. A system turn stands as an instruction."""
-    labels = {"user": layout.instruction, "system": layout.instruction, "assistant": layout.response}
+    """Write what a model is asked; the next token is the rating. What nobody but the assistant says stands as an instruction."""
+    labels = defaultdict(lambda: layout.instruction, assistant=layout.response)
     turns = example.turns
     if layout.turns:
         turns = [turn for turn in turns if turn.role != "system"][: layout.turns]

@@ -86,3 +86,11 @@ def rejections(documents: pa.Table) -> Counts:
     reasons = Counter(zip(*(documents[name].drop_null().to_pylist() for name in ("stage", "reason")), strict=True))
     told = {f"{stage}/{reason}": number for (stage, reason), number in reasons.items()}
     return {"rejected": {"document": told} if told else {}}
+
+
+def kinds(documents: pa.Table, column: str) -> Counts:
+    """Count the documents that a column has each of its words for; nothing where there is no such word, or no such column."""
+    if column not in documents.column_names:
+        return {}
+    words = Counter(pc.list_flatten(documents[column]).to_pylist())
+    return {column: dict(words)} if words else {}

@@ -121,3 +121,180 @@ def test_settings_that_cannot_be_are_told():
         ExampleConfig(turns="first")
     with pytest.raises(BadRequest, match=r"examples.prompt_columns is empty"):
         ExampleConfig(prompt_columns=[])
+
+
+QA = chat(("user", "Why?"), ("assistant", "So."))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        json.dumps(QA),
+        {"role": ["user", "assistant"], "content": ["Why?", "So."]},
+        {"from": ["human", "gpt"], "value": ["Why?", "So."], "weight": None},
+        json.dumps({"role": ["user", "assistant"], "content": ["Why?", "So."]}),
+    ],
+    ids=["JSON of a list", "lists", "ShareGPT's lists", "JSON of lists"],
+)
+def test_turns_may_be_text_or_an_object_of_lists(messages):
+    assert read(messages=messages) == read(messages=None, conversations=messages) == ASKED
+
+
+@pytest.mark.parametrize("messages", ["Why? So.", '{"role": "user"', {"role": ["user"], "content": ["a", "b"]}, {}, 5])
+def test_what_is_no_list_of_turns_in_any_form_is_told(messages):
+    assert reason(messages=messages) == "bad_turns"
+
+
+def test_the_roles_of_tools_are_read_whatever_they_are_called():
+    for call, answer in (("function_call", "observation"), ("tool_call", "tool_response"), ("tool_call", "tool")):
+        turns = chat(("human", "Why?"), (call, "look()"), (answer, "42"), ("gpt", "So."), role="from", content="value")
+        assert [turn.role for turn in read(conversations=turns).turns] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_prompt_and_its_completion_are_texts_or_turns():
+    asked, answered = chat(("user", "Why?")), chat(("assistant", "So."))
+    for prompt, completion in (("Why?", "So."), (asked, answered), ("Why?", answered), (asked, "So.")):
+        assert read(prompt=prompt, completion=completion) == ASKED
+    assert reason(prompt="Why?", completion=None) == "no_answer"
+    assert reason(prompt="Why?") == "unknown_form"
+
+
+def test_of_a_prompt_nothing_is_learned_and_of_its_completion_every_answer():
+    prompt = chat(("user", "Why?"), ("assistant", "WRONG"), ("user", "And?"))
+    completion = chat(("assistant", "look()"), ("tool", "42"), ("assistant", "So."))
+    example = read(prompt=prompt, completion=completion)
+    assert example.learned("last") == example.learned("all") == [False, False, False, True, False, True]
+    assert [turn.place for turn in example.turns] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("column", ["system", "system_prompt"])
+def test_a_system_column_is_the_system_turn_unless_there_is_one(column):
+    told = (Turn("system", "Be short."), *ASKED.turns)
+    system = {column: "Be short."}
+    assert read(messages=QA, **system).turns == read(instruction="Why?", output="So.", **system).turns == told
+    assert read(prompt="Why?", completion="So.", **system).turns == told
+    own = chat(("system", "Be long."))
+    assert read(messages=[*own, *QA], **system).turns[0] == Turn("system", "Be long.")
+    assert read(messages=[*own, *QA], **system).unused == ("system",)
+    assert read(messages=QA, **{column: " "}) == read(messages=QA, **{column: None}) == ASKED
+    none = ExampleConfig(system_columns=[])
+    assert example_of({"messages": QA, column: "x"}, none) == ASKED
+
+
+ROUNDS = [["Who?", "He."], ["When?", "Then."]]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        ROUNDS,
+        json.dumps(ROUNDS),
+        chat(("user", "Who?"), ("assistant", "He."), ("user", "When?"), ("assistant", "Then.")),
+    ],
+    ids=["pairs", "JSON", "turns"],
+)
+def test_the_rounds_before_a_question_stand_before_it(history):
+    example = read(system="Be short.", instruction="Why?", input="x", output="So.", history=history)
+    said = ["Be short.", "Who?", "He.", "When?", "Then.", "Why?\n\nx", "So."]
+    assert [turn.content for turn in example.turns] == said and example.parts == ("Why?", "x")
+    assert example.learned("last") == [False] * 6 + [True]
+    assert sum(example.learned("all")) == 3
+    assert read(instruction="Why?", output="So.", history=[]) == read(instruction="Why?", output="So.", history=None)
+
+
+def test_a_history_that_is_none_is_told_with_what_to_do():
+    for history in ("Rome", [["Who?"]], 5):
+        with pytest.raises(NoExample, match=r"bad_turns: .*examples.history_column=null leaves it alone"):
+            read(instruction="Why?", output="So.", history=history)
+    left = ExampleConfig(history_column=None)
+    assert example_of({"instruction": "Why?", "output": "So.", "history": "Rome"}, left).turns == ASKED.turns
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
+def test_what_was_thought_belongs_to_its_turn(field):
+    turns = [QA[0], QA[1] | {field: "Hm."}]
+    assert read(messages=turns).turns == (ASKED.turns[0], Turn("assistant", "So.", reasoning="Hm."))
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "So."}]
+    assert read(messages=chat(("user", "Why?"), ("assistant", parts))) == read(messages=turns)
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": {"at": "mill"}}}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"tool_calls": [CALL]},
+        {"tool_calls": json.dumps([CALL])},
+        {"tool_calls": [CALL | {"index": None, "function": CALL["function"] | {"arguments": '{"at": "mill"}'}}]},
+        {"tool_calls": [{"id": "c1", "name": "look", "arguments": {"at": "mill", "by": None}}]},
+    ],
+    ids=["objects", "JSON", "arguments in JSON, nulls of Arrow", "without function"],
+)
+def test_calls_of_tools_have_one_form(call):
+    turns = [
+        QA[0],
+        {"role": "assistant", "content": None} | call,
+        {"role": "tool", "content": "42", "name": "look"},
+        QA[1],
+    ]
+    called, answer = read(messages=turns, tools=[{"name": "look", "x": None}]).turns[1:3]
+    assert json.loads(called.calls) == [CALL] and called.content == ""
+    assert answer == Turn("tool", "42", name="look")
+    assert read(messages=turns[:2]).learned("last") == [False, True]
+
+
+@pytest.mark.parametrize("tools", [[{"name": "look", "x": None}], json.dumps([{"name": "look"}])])
+def test_the_definitions_of_tools_are_kept_without_nulls(tools):
+    assert read(messages=QA, tools=tools).tools == '[{"name": "look"}]'
+    assert read(messages=QA, tools=[]).tools == read(messages=QA, tools="[]").tools == ""
+
+
+@pytest.mark.parametrize(
+    "flag, learned",
+    [
+        ({"weight": 0}, False),
+        ({"weight": 1}, True),
+        ({"train": False}, False),
+        ({"trainable": True}, True),
+        ({"loss": False}, False),
+        ({"loss": 0.3}, None),
+        ({"weight": None}, None),
+        ({"train": None, "weight": 0}, False),
+    ],
+    ids=str,
+)
+def test_a_turn_may_say_itself_whether_it_is_learned(flag, learned):
+    turns = [QA[0], QA[1] | flag, *chat(("user", "And?"), ("assistant", "Thus."))]
+    example = read(messages=turns)
+    assert example.turns[1].learned is learned
+    assert example.learned("last") == [False, bool(learned), False, True]
+    assert example.learned("all") == [False, learned is not False, False, True]
+
+
+def test_a_chat_of_which_no_answer_is_to_be_learned_is_none():
+    assert reason(messages=[QA[0], QA[1] | {"weight": 0}]) == "no_answer"
+    assert reason(messages=[QA[0], QA[1] | {"weight": "no"}]) == "bad_turns"
+
+
+def test_what_has_no_use_is_named():
+    assert read(messages=[QA[0] | {"train": True, "reasoning": "x"}, QA[1] | {"weight": 0.5}]).unused == (
+        "reasoning_content",
+        "weight",
+    )
+    assert read(messages=QA, history=ROUNDS, tools=["look"]).unused == ("history", "tools")
+    assert read(messages=QA, tools="a hammer").unused == ("tools",) and read(messages=QA, tools=" ").unused == ()
+    assert read(messages=[QA[0], QA[1] | {"train_detail": [{"begin": 0}]}]).unused == ("train_detail",)
+    assert read(text="x", system="y", history=ROUNDS, tools=[{"name": "z"}]).unused == ("history", "system", "tools")
+    assert read(messages=QA, system=None, tools=None, id=3).unused == ()
+
+
+def test_an_empty_field_of_pandas_is_nothing():
+    assert read(instruction="Why?", input=float("nan"), output="So.") == read(instruction="Why?", output="So.")
+
+
+def test_half_a_surrogate_pair_is_told_wherever_it_stands():
+    half = json.loads('"\\ud800"')
+    assert reason(messages=[QA[0], QA[1] | {"reasoning_content": half}]) == "invalid_utf8"
+    assert reason(messages=QA, system=half) == "invalid_utf8"
+    assert reason(messages=QA, tools=[{"name": half}]) == "invalid_utf8"

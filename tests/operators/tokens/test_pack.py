@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.errors import BadRequest
-from operators.tokens.pack import PackConfig, Packer
+from operators.tokens import pack as pack_module
+from operators.tokens.pack import ExamplePacker, PackConfig, Packer
 from operators.tokens.rows import Packing, checksums, packing_of, rows_of
 
 EOS, T = 9, 8
@@ -108,6 +109,61 @@ def test_the_part_is_memory_mapped_without_a_copy(tmp_path):
     assert not tokens.flags.owndata and tokens[0, 0] == 10 and pa.total_allocated_bytes() == before
 
 
+def examples_packed(*sizes: int, rows: int = 3, waiting: int | None = None) -> list:
+    """Pack examples of so many tokens, each with a number of its own, of which the last is learned."""
+    packer = ExamplePacker(packing(), rows, "name")
+    packer.most = waiting or packer.most
+    parts = []
+    for number, size in enumerate(sizes):
+        parts += packer.add(np.full(size, number + 10, np.int32), np.arange(size) == size - 1)
+    return [*parts, *packer.finish()]
+
+
+@given(st.lists(st.integers(1, T), max_size=40), st.integers(1, 4), st.integers(T, 5 * T), st.integers(0, 3))
+def test_no_example_is_cut_none_is_lost_and_all_begin_a_context(sizes, rows, waiting, stay):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pack_module, "OPEN", stay)
+        parts, again = (examples_packed(*sizes, rows=rows, waiting=waiting) for _ in range(2))
+    found = {}
+    for part in parts:
+        for row, begin, end in part.segments():
+            tokens, targets = part.tokens_RT[row, begin:end], part.targets_RT[row, begin:end]
+            if not targets.any():
+                assert end == T and (tokens == EOS).all()  # padding stands at the end of a row
+                continue
+            assert len(set(tokens.tolist())) == 1 and targets.tolist() == [False] * (len(tokens) - 1) + [True]
+            assert tokens[0] not in found
+            found[int(tokens[0])] = len(tokens)
+    assert found == {number + 10: size for number, size in enumerate(sizes)}
+    ids = [id for part in parts for id in part.ids]
+    assert ids == [f"name-{number}" for number in range(len(ids))] and all(len(part.ids) <= rows for part in parts)
+    assert [part.tokens_RT.tolist() for part in parts] == [part.tokens_RT.tolist() for part in again]
+
+
+def test_examples_fill_rows_where_they_leave_the_least_room():
+    (part,) = examples_packed(3, 5, 2, 6, 4, 4, rows=9)
+    assert [list(dict.fromkeys(row.tolist())) for row in part.tokens_RT] == [[10, 11], [12, 13], [14, 15]]
+
+
+def test_open_rows_wait_for_examples_to_come_and_memory_is_that_of_what_waits():
+    packer = ExamplePacker(packing(), 2, "name")
+    packer.most = 2 * T
+    made = 0
+    for _ in range(200):
+        made += sum(len(part.ids) for part in packer.add(np.full(5, 10, np.int32)))
+        made += sum(len(part.ids) for part in packer.add(np.full(3, 11, np.int32)))
+        assert len(packer.waiting) <= 6 and len(packer.open) <= pack_module.OPEN
+    assert made + sum(len(part.ids) for part in packer.finish()) == 200 and packer.packed == 200 * T
+
+
+def test_an_example_that_waits_keeps_nothing_else_in_memory():
+    packer = ExamplePacker(packing(), 2, "name")
+    read = np.arange(1000, dtype=np.int32)
+    list(packer.add(read[:5], np.ones(1000, bool)[:5]))
+    (waits,) = packer.waiting
+    assert waits.tokens.base is None and waits.targets.base is None
+
+
 def test_what_was_not_packed_is_told():
     with pytest.raises(BadRequest, match=r"no packed tokens: `gristmill run pack` makes them"):
         packing_of(pa.schema([("text", pa.string())]))
@@ -121,6 +177,11 @@ def test_what_was_not_packed_is_told():
 def test_sizes_that_cannot_be_are_refused(words, said):
     with pytest.raises(BadRequest, match=f"{said} is a number of .* from"):
         PackConfig(**words)
+
+
+def test_what_becomes_of_long_examples_is_one_of_three():
+    with pytest.raises(BadRequest, match=r"pack.too_long is 'cut'. It may be truncate, drop, split"):
+        PackConfig(too_long="cut")
 
 
 @pytest.mark.parametrize("table", [packing().schema.empty_table(), pa.Table.from_batches([], packing().schema)])

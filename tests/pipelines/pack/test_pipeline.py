@@ -221,8 +221,9 @@ def test_answers_are_learned_and_records_without_one_are_rejected_by_name(
 ):
     words = ["input.text_column=null", "pack.template=tulu", f"examples.turns={turns}"]
     place = pack(instructions, model, tmp_path / "out", *words)
-    plain = "The mill stands by the river.<|end|>"  # it has no prompt, so it follows the chat's answer at once
-    assert "".join(learned(tmp_path / "out", model)) == "".join(["Bread.<|end|>", *of_the_chat, plain])
+    plain = "The mill stands by the river.<|end|>"
+    found = "".join(learned(tmp_path / "out", model)).replace("<|end|>", "<|end|>\n").splitlines()
+    assert sorted(found) == sorted(["Bread.<|end|>", *of_the_chat, plain])
     counts = read_records(place).now().counts
     assert counts["rejected"]["document"] == {
         "read/invalid_json": 1,
@@ -286,3 +287,92 @@ def test_mistyped_columns_are_told_before_anything_is_spent(corpus, model, tmp_p
         BadRequest, match=r"none of the first 83 records is an example.*in 0.jsonl, unknown_form: no column"
     ):
         pack(corpus, model, tmp_path / "out", *words)
+
+
+def chat_rows(output) -> list:
+    packed = PackedArtifact.open(str(output), StorageConfig(), "data.path")
+    return [rows_of(packed.load(shard)) for shard in packed.shards]
+
+
+def contexts(output, model) -> list[tuple[str, str]]:
+    """Give what each context of an artifact reads and what it learns, but for padding."""
+    tokenizer, found = load_tokenizer(model), []
+    for rows in chat_rows(output):
+        for row, begin, end in rows.segments():
+            tokens, targets = rows.tokens_RT[row, begin:end], rows.targets_RT[row, begin:end]
+            if targets.any():
+                spelt = [
+                    tokenizer.decode(some.tolist(), skip_special_tokens=False) for some in (tokens, tokens[targets])
+                ]
+                found.append(tuple(spelt))
+    return found
+
+
+@pytest.fixture
+def long_examples(tmp_path):
+    """Examples of which none divides a row, and one far longer than a row."""
+    path = tmp_path / "long.jsonl"
+    records = [
+        {
+            "instruction": f"Question {n}. " + "The river turns the wheel. " * (n % 3),
+            "output": f"ANSWER{n} He grinds rye.",
+        }
+        for n in range(24)
+    ]
+    records.append({"instruction": "What does he do?", "output": "ANSWERLONG " + "He grinds and grinds. " * 60})
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("too_long, longer", [("truncate", "truncated"), ("drop", "dropped"), ("split", "split")])
+def test_no_example_is_cut_at_the_end_of_a_row_and_no_answer_is_learned_without_its_question(
+    long_examples, model, tmp_path, too_long, longer
+):
+    words = ["input.text_column=null", "pack.template=tulu", "pack.window=96", f"pack.too_long={too_long}"]
+    place = pack(long_examples, model, tmp_path / "out", *words)
+    found = contexts(tmp_path / "out", model)
+    for n in range(24):
+        ((read, learned),) = [pair for pair in found if f"ANSWER{n} " in pair[1]]
+        assert learned == f"ANSWER{n} He grinds rye.<|end|>" and f"Question {n}." in read
+    rest = [pair for pair in found if not pair[1].startswith("ANSWER") or "LONG" in pair[1]]
+    assert all("What does he do?" in read for read, _ in rest)
+    assert len(rest) == {"truncate": 1, "drop": 0}.get(too_long, len(rest)) and (too_long != "split" or len(rest) > 3)
+    if too_long == "split":
+        assert "".join(learned for _, learned in rest) == "ANSWERLONG " + "He grinds and grinds. " * 60 + "<|end|>"
+    counts = read_records(place).now().counts
+    assert counts["longer"] == {longer: 1}
+    assert counts["rejected"].get("document", {}) == ({"pack/too_long": 1} if too_long == "drop" else {})
+    rows = chat_rows(tmp_path / "out")
+
+    def padding_of(rows) -> int:
+        return sum(end - begin for row, begin, end in rows.segments() if not rows.targets_RT[row, begin:end].any())
+
+    assert counts["tokens"] == sum(int(r.tokens_RT.size - padding_of(r)) for r in rows)
+    said = place.read("README.md").decode()
+    assert f"| examples longer than a row | 1 ({longer} 1) |" in said and "% padding" in said
+    assert verify(place).whole
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_what_records_have_and_the_template_no_place_for_is_told(model, tmp_path):
+    path = tmp_path / "chats.jsonl"
+    told = [
+        {
+            "messages": [
+                {"role": "user", "content": "Why?"},
+                {"role": "assistant", "content": "So.", "reasoning_content": "Hm."},
+            ]
+        },
+        {
+            "system": "Be short.",
+            "conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Thus."}],
+        },
+        {"instruction": "And?", "output": "Yes.", "history": [["Why?", "So."]], "tools": [{"name": "look"}]},
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in told))
+    place = pack(path, model, tmp_path / "out", "input.text_column=null", "pack.template=chat", "pack.window=64")
+    assert read_records(place).now().counts["unplaced"] == {"reasoning_content": 1, "tools": 1}
+    assert "| left out, as template chat has no place for it |" in place.read("README.md").decode()
+    read = "".join(text for text, _ in contexts(tmp_path / "out", model))
+    assert "Be short." in read and "<|user|>Why?<|end|><|assistant|>So.<|end|><|user|>And?" in read
