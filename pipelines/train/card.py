@@ -7,8 +7,8 @@ from pipelines.run.card import Card, Facts
 class ReferenceCard(Card):
     tag = "reference"
     columns = (
-        "`data/` has a row per optimizer step: losses in nats, learning rate, norm of the gradient, tokens read and trained on, "
-        "tokens/s, MFU. `checkpoints/` has models in Hugging Face format."
+        "`data/` has a row per optimizer step: losses in nats (null where a step had no target), learning rate, norm of the "
+        "gradient, tokens read and trained on, tokens/s, MFU. `checkpoints/` has models in Hugging Face format."
     )
 
     def what(self, recipe: dict) -> str:
@@ -29,7 +29,14 @@ class ReferenceCard(Card):
             ("loss", (recipe["config"].get("loss") or {}).get("name", "cross_entropy")),
             ("steps", f"{counts.get('kept', {}).get('steps', 0):,} of {recipe['splits'][0].rpartition('-')[2]}"),
             ("tokens", f"{read:,} read, {trained:,} trained on{share}"),
+            *self._without_target(counts),
         ]
+
+    def _without_target(self, counts: Counts) -> Facts:
+        steps = counts.get("without_target", 0)
+        return (
+            [("steps without a target", f"{steps:,}: nothing was learned in them, their loss is null")] if steps else []
+        )
 
 
 class PretrainCard(ReferenceCard):

@@ -20,4 +20,5 @@ class TrainPace:
         steps, rate = counts["read"]["of_steps"], last["tokens_per_second"]
         left = (steps - last["step"]) * last["seconds"]
         speed = f"{rate:,.0f} tokens/s" + (f" | MFU {last['mfu']:.1%}" if last.get("mfu") else "")
-        return f"{now}  step {last['step']:,} of {steps:,} | loss {last['loss']:.4f} | {speed} | ETA {clock(left)}"
+        loss = f"loss {last['loss']:.4f}" if "loss" in last else "no target"
+        return f"{now}  step {last['step']:,} of {steps:,} | {loss} | {speed} | ETA {clock(left)}"

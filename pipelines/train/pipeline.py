@@ -32,6 +32,8 @@ from pipelines.train.pace import TrainPace
 from pipelines.train.plan import Plan
 from pipelines.train.states import newest_state
 
+A_FEW, SHARE = 3, 0.01  # steps without a target, or of all steps, that need no words
+
 
 class Train(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
@@ -89,6 +91,15 @@ class Train(Pipeline):
 
     def pace(self) -> TrainPace:
         return TrainPace()
+
+    def afterwards(self, counts: Counts) -> list[str]:
+        steps = counts.get("without_target", 0)
+        if steps <= max(A_FEW, SHARE * self.plan.steps):
+            return []
+        return [
+            f"note: {steps:,} of {self.plan.steps:,} steps had no target: their rows are prompts and padding alone, and nothing "
+            "was learned in them. Rows of a longer pack.window, or more of them in a step (batch.rows), have targets in each."
+        ]
 
     def stream(self, work: list[int], ledger: Ledger, report: Reporter) -> None:
         from pipelines.train.workers import train

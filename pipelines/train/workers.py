@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from operators.errors import BadRequest, StorageFailure
+from pipelines.counts import Counts
 from pipelines.exits import RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger, Lost
@@ -147,12 +148,13 @@ class Rank:
         part = self.plan.packed.shards[shard]
         return self.plan.packed.load(part), self.plan.scores.load(part) if self.plan.columns else None
 
-    def _evaluated(self, trainer: Any, step: int) -> dict[str, float]:
-        """Evaluate on the validation rows, where that is due."""
+    def _evaluated(self, trainer: Any, step: int) -> dict[str, float | None]:
+        """Evaluate on the validation rows, where that is due; null where they have no target."""
         plan = self.plan
         if plan.validation is None or not plan.due(step, plan.job.checkpoint.evaluate_every_steps):
             return {}
-        return {"validation_loss": trainer.evaluate(self._validation).loss}
+        evaluation = trainer.evaluate(self._validation)
+        return {"validation_loss": evaluation.loss if evaluation.tokens else None}
 
     @cached_property
     def _validation(self) -> pa.Table:
@@ -171,6 +173,7 @@ class Rank:
                     trainer.save_moments(model, self.plan.model_before(step))
             if self.first:
                 publish(self.ledger, self.plan, begin, before, metrics, state, model if models else None)
+                self.report.add(without_target(metrics))
         self.report.end(f"train|{self.ledger.number}|{begin}")
         self.world.tell(None)  # none goes on before it is committed
 
@@ -190,8 +193,15 @@ def publish(
         "kept": {"steps": len(metrics)},
         "tokens": {kind: metrics[-1][name] - before[name] for kind, name in TOKENS.items()},
     }
+    counts |= without_target(metrics)
     ledger.commit(f"steps-{step}", Commit(parts, {plan.split: [plan.span(begin, step)]}, counts))
     drop_states(ledger, kept=(begin, step))
+
+
+def without_target(metrics: list[dict]) -> Counts:
+    """Count the steps in which nothing was to be learned."""
+    steps = sum(row["loss"] is None for row in metrics)
+    return {"without_target": steps} if steps else {}
 
 
 def _published_model(ledger: Ledger, folder: str, model: Path) -> list[Part]:

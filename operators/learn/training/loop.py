@@ -129,12 +129,12 @@ class Trainer:
         speed = tokens / seconds
         return StepResult(
             step=self.step,
-            loss=_ratio(sums.loss, sums.divisor) or 0.0,
+            loss=_ratio(sums.loss, sums.divisor),
             grad_norm=norm,
             lr=lr,
             tokens_seen=self.tokens_seen,
             tokens_trained=self.tokens_trained,
-            kept=_ratio(sums.kept, sums.candidates) or 0.0,
+            kept=_ratio(sums.kept, sums.candidates),
             loss_kept=_ratio(sums.kept_nll, sums.kept),
             loss_left=_ratio(sums.left_nll, sums.left),
             seconds=seconds,

@@ -9,7 +9,8 @@ NAMED = 5  # samples that a message names
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimizer step, over all ranks. Losses are in nats per token; None where nothing says them.
+    """One optimizer step, over all ranks. Losses are in nats per token; None where nothing says them, as in a step without any
+    target: padding and prompts alone.
 
     `step` counts the steps done, this one included; `tokens_seen` the tokens of all rows read so far (padding too) and
     `tokens_trained` those that counted in the loss. `kept` is the share of the step's candidates that did. `loss` is what
@@ -18,12 +19,12 @@ class StepResult:
     """
 
     step: int
-    loss: float
+    loss: float | None
     grad_norm: float
     lr: float
     tokens_seen: int
     tokens_trained: int
-    kept: float
+    kept: float | None
     loss_kept: float | None
     loss_left: float | None
     seconds: float

@@ -10,6 +10,7 @@ from operators.learn.training.config import LoraConfig
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.tokens.rows import Packing
+from pipelines.ledger.artifacts import load_table, parts_in_order
 from pipelines.ledger.lease import myself, release
 from pipelines.ledger.ledger import Lost, next_ledger
 from pipelines.ledger.proof.repair import mend
@@ -19,6 +20,7 @@ from pipelines.ledger.records import State
 from pipelines.ledger.tenure import claim, folded
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.train.job import CheckpointConfig, ReferenceJob
+from pipelines.train.pace import TrainPace
 from pipelines.train.pipeline import Train
 from pipelines.train.plan import Plan
 from pipelines.train.states import newest_state
@@ -54,11 +56,12 @@ def begin(place: Place) -> "claim":
     return claim(place, records, state, myself(), {"pipeline": "reference", "splits": [PLAN.split]}), said
 
 
-def steps(tenure, first: int, last: int, files) -> None:
-    """Do the steps after `first` up to `last`, committing where the plan says so."""
+def steps(tenure, first: int, last: int, files, without: tuple[int, ...] = ()) -> None:
+    """Do the steps after `first` up to `last`, committing where the plan says so; `without` have no target."""
     before, metrics = {"tokens_seen": first * 100, "tokens_trained": first * 60}, []
     for step in range(first + 1, last + 1):
-        metrics.append({"step": step, "tokens_seen": step * 100, "tokens_trained": step * 60, "loss": 1 / step})
+        loss = None if step in without else 1 / step
+        metrics.append({"step": step, "tokens_seen": step * 100, "tokens_trained": step * 60, "loss": loss})
         if PLAN.saves(step):
             for folder, name in (("state", "state.json"), ("model", "config.json")):
                 (files / folder).mkdir(exist_ok=True)
@@ -193,3 +196,30 @@ def test_a_run_that_was_taken_for_dead_harms_no_state_of_its_successor(place, fi
     assert newest_state(place, STEPS).endswith("step-00000008")
     steps(new, 8, STEPS, files)
     check_whole(place)
+
+
+def test_a_step_without_a_target_has_a_null_loss_and_is_counted_where_people_look(place, files):
+    tenure, _ = begin(place)
+    steps(tenure, 0, STEPS, files, without=(2, 3, 9, 10, 11))
+    records = read_records(place)
+    parts = parts_in_order(place, records)
+    tables = [load_table(place, part) for part in parts if part.name.startswith("data")]
+    losses = dict(
+        pair for table in tables for pair in zip(*table.select(["step", "loss"]).to_pydict().values(), strict=True)
+    )
+    assert sorted(step for step, loss in losses.items() if loss is None) == [2, 3, 9, 10, 11] and len(losses) == STEPS
+    counts = records.now().counts
+    assert counts["without_target"] == 5
+    recipe = {"config": {"model": {"path": "m"}, "loss": None}, "splits": [PLAN.split]}
+    told = dict(Train.card.facts(recipe, counts))
+    assert told["steps without a target"] == "5: nothing was learned in them, their loss is null"
+    assert "steps without a target" not in dict(Train.card.facts(recipe, counts | {"without_target": 0}))
+    (note,) = Run().afterwards({"without_target": 5})
+    assert note.startswith("note: 5 of 12 steps had no target") and Run().afterwards({"without_target": 3}) == []
+
+
+def test_the_line_of_progress_says_where_a_step_had_no_target():
+    latest = {"step": 3, "seconds": 1.0, "tokens_per_second": 100.0}
+    counts = {"read": {"of_steps": 12}, "latest": latest}
+    assert "| no target |" in TrainPace().line(counts)
+    assert "| loss 0.5000 |" in TrainPace().line(counts | {"latest": latest | {"loss": 0.5}})

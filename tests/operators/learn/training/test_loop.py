@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ from operators.learn.training.objective import on_device
 from operators.learn.training.parallel import World
 from operators.learn.training.results import Diverged
 from operators.learn.training.schedule import learning_rate_share
-from tests.operators.learn.training.small import config, shards
+from operators.tokens.rows import rows_of
+from tests.operators.learn.training.small import config, packed, shards
 
 pytestmark = pytest.mark.model
 ALONE = World(0, 1, torch.device("cpu"))
@@ -188,10 +190,19 @@ def test_other_rows_than_those_of_the_state_are_refused(tmp_path):
         trainer(seed=1).restore(tmp_path / "state")
 
 
-def test_a_step_without_any_candidate_has_loss_0_and_no_gradient():
+def test_a_step_that_keeps_no_candidate_has_no_loss_and_no_gradient():
     training = trainer(replace(SELECTIVE, keep=1e-9))
     results = list(training.steps())
-    assert [(r.loss, r.grad_norm, r.kept, r.tokens_trained) for r in results] == [(0, 0, 0, 0)] * 3
+    assert [(r.loss, r.grad_norm, r.kept, r.tokens_trained) for r in results] == [(None, 0, 0, 0)] * 3
+
+
+def test_a_step_without_any_target_has_no_loss_and_no_gradient():
+    rows = rows_of(packed(8))
+    prompts = replace(rows, targets_RT=np.zeros_like(rows.targets_RT)).table()
+    training = Trainer(config(), build_loss(PLAIN), shards([8], tables={0: prompts}), ALONE)
+    results = list(training.steps())
+    told = [(r.loss, r.loss_kept, r.kept, r.grad_norm, r.tokens_trained) for r in results]
+    assert told == [(None, None, None, 0, 0)] * 3 and results[-1].tokens_seen == 3 * 8 * 16
 
 
 LEFT_OPEN = """
