@@ -91,6 +91,10 @@ class State:
         counts = add_counts(self.counts, *(commit.counts for commit in commits))
         return replace(self, done=done, redo={s: units for s, units in redo.items() if units}, counts=counts)
 
+    def lacks(self, split: str) -> bool:
+        """Whether anything of a split is left to do."""
+        return not self.done.get(split, Spans()).complete
+
     def holds(self, name: str) -> bool:
         """Whether a commit of this epoch is folded in."""
         stem, number = numbered(name)
