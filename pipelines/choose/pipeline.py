@@ -11,7 +11,6 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.spans import Spans
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
@@ -34,7 +33,7 @@ class ChooseRows(Pipeline):
         self.place = output_place(job.output.path or name, job.storage, "")
 
     def left(self, state: State) -> list[str]:
-        return [] if state.done.get(CHOICE, Spans()).complete else [CHOICE]
+        return [CHOICE] if state.lacks(CHOICE) else []
 
     def pace(self) -> StillPace:
         return StillPace(f"{self.job.selector} chooses from {self.view.pool.rows:,} rows")

@@ -30,7 +30,6 @@ from pipelines.ledger.artifacts import digest, load_table, parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import State
-from pipelines.ledger.spans import Spans
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.output import output_place
@@ -84,7 +83,7 @@ class Compare(Pipeline):
             yield from student_stages(trial.name, partial(self._student, trial), after, claims)
 
     def left(self, state: State) -> list[Trial]:
-        return [trial for trial in self.trials if not state.done.get(trial.split, Spans()).complete]
+        return [trial for trial in self.trials if state.lacks(trial.split)]
 
     def of_all(self, work: list[Trial]) -> Counts:
         return {"read": {"of_students": len(work)}}

@@ -24,7 +24,6 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
-from pipelines.ledger.spans import Spans
 from pipelines.pack.artifact import TOKENIZER, PackedArtifact
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
@@ -86,7 +85,7 @@ class Dynamics(Pipeline):
             yield Stage(f"losses of {checkpoint.name}", "score", scoring.given, claims=A_MODEL_EACH)
 
     def left(self, state: State) -> list[Part]:
-        return [shard for shard in self.packed.shards if not state.done.get(shard_key(shard), Spans()).complete]
+        return [shard for shard in self.packed.shards if state.lacks(shard_key(shard))]
 
     def of_all(self, work: list[Part]) -> Counts:
         return {"read": {"of_rows": sum(shard.rows for shard in work)}}

@@ -9,7 +9,6 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import digest, shard_key
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Part, State
-from pipelines.ledger.spans import Spans
 from pipelines.measure.card import MeasureCard
 from pipelines.measure.feature import Feature
 from pipelines.measure.job import MeasureJob
@@ -33,7 +32,7 @@ class MeasureRows(Pipeline):
         self.place = output_place(f"{folder}/{feature.name}-{digest(self.recipe)}", job.storage, "")
 
     def left(self, state: State) -> list[Part]:
-        return [part for part in self.pool.parts if not state.done.get(shard_key(part), Spans()).complete]
+        return [part for part in self.pool.parts if state.lacks(shard_key(part))]
 
     def of_all(self, work: list[Part]) -> Counts:
         return {"read": {"of_rows": sum(part.rows for part in work)}}

@@ -16,7 +16,6 @@ from pipelines.flow.input.files import bytes_of, input_files, versions
 from pipelines.flow.input.groups import grouped
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.spans import Spans
 from pipelines.pack.artifact import TOKENIZER
 from pipelines.pack.card import PackCard
 from pipelines.pack.job import PackJob, require_form
@@ -53,7 +52,7 @@ class PackDocuments(Pipeline):
 
     def left(self, state: State) -> list[list[Split]]:
         groups = grouped(self.splits, self.job.input.limit)
-        return [group for group in groups if not all(state.done.get(split.key, Spans()).complete for split in group)]
+        return [group for group in groups if any(state.lacks(split.key) for split in group)]
 
     def of_all(self, work: list[list[Split]]) -> Counts:
         return {"read": {"of_bytes": sum(map(bytes_of, work))}}

@@ -17,7 +17,6 @@ from pipelines.flow.input.groups import grouped
 from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.spans import Spans
 from pipelines.pool.card import PoolCard
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pace import PoolPace
@@ -54,7 +53,7 @@ class ReadPool(Pipeline):
     def left(self, state: State) -> list[list[Split]]:
         """Give the groups that are left to read, and an empty one for the proof of the ids."""
         groups = [*grouped(self.splits, self.job.input.limit), []]
-        return [group for group in groups if not all(state.done.get(key, Spans()).complete for key in keys_of(group))]
+        return [group for group in groups if any(state.lacks(key) for key in keys_of(group))]
 
     def of_all(self, work: list[list[Split]]) -> Counts:
         return {"read": {"of_bytes": sum(map(bytes_of, work))}}

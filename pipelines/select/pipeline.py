@@ -14,7 +14,6 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.spans import Spans
 from pipelines.run.card import OF_UNKNOWN, read_of, words_of
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
@@ -58,7 +57,7 @@ class Select(Pipeline):
         return self.declared
 
     def left(self, state: State) -> list[str]:
-        return [split for split in self.splits if not state.done.get(split, Spans()).complete]
+        return [split for split in self.splits if state.lacks(split)]
 
     def pace(self) -> StillPace:
         return StillPace("comparing the choices")

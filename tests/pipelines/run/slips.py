@@ -14,7 +14,7 @@ from operators.storage.config import StorageConfig
 from pipelines.flow.board.pace import StillPace
 from pipelines.ledger.publish import publish_part, table_name
 from pipelines.ledger.records import Commit
-from pipelines.ledger.spans import WHOLE, Spans
+from pipelines.ledger.spans import WHOLE
 from pipelines.run.card import Card
 from pipelines.run.execute import run_pipeline
 from pipelines.run.output import Output, output_place
@@ -59,7 +59,7 @@ class Slip(Pipeline):
         return self.declared
 
     def left(self, state):
-        return [] if state.done.get(SLIP, Spans()).complete else [SLIP]
+        return [SLIP] if state.lacks(SLIP) else []
 
     def pace(self):
         return StillPace(f"writing {self.word}")
