@@ -21,7 +21,7 @@ from operators.table import reject, rewrites, spread, with_columns
 STAGE = "clean"
 READS = ["id", "style", "text", "source_text", "source_tokens", "completion_tokens", "finish_reason"]
 PRESETS = ("strict", "wrap")
-THRESHOLDS = {name: threshold for drop in DROPS.values() for name, threshold in drop.thresholds.items()}
+OPTIONS = {name: option for rule in RULES.values() for name, option in rule.options.items()}
 
 
 @dataclass
@@ -37,8 +37,8 @@ class CleanPreset:
     def __post_init__(self):
         if self.preset is not None and self.preset not in PRESETS:
             raise BadRequest(f"clean.preset is {self.preset!r}. There are: {', '.join(PRESETS)}, null.")
-        for name, threshold in THRESHOLDS.items():
-            threshold.check(name, getattr(self, name))
+        for name, option in OPTIONS.items():
+            option.check(name, getattr(self, name))
 
     def on(self, rule: str) -> bool:
         """Tell whether a rule is on: as said, else as the preset says."""
@@ -46,12 +46,12 @@ class CleanPreset:
         return self.preset in RULES[rule].presets if said is None else said
 
 
-# A field a rule, and one a threshold.
+# A field a rule, and one an option.
 CleanConfig = make_dataclass(
     "CleanConfig",
     [
         *((name, bool | None, setting(None, rule.doc)) for name, rule in RULES.items()),
-        *((name, float, setting(threshold.default, threshold.doc)) for name, threshold in THRESHOLDS.items()),
+        *((name, option.type, setting(option.default, option.doc)) for name, option in OPTIONS.items()),
     ],
     bases=(CleanPreset,),
     namespace={"__module__": __name__, "__doc__": CleanPreset.__doc__},
@@ -70,7 +70,7 @@ class Clean:
 
     def __init__(self, config: CleanConfig, prompts: dict[str, Prompt]):
         self.prompts = prompts
-        self.repairs = [name for name in REPAIRS if config.on(name)]
+        self.repairs = {name: repair.make(config) for name, repair in REPAIRS.items() if config.on(name)}
         self.drops = [(name, drop.make(config)) for name, drop in DROPS.items() if config.on(name)]
         self.source = lru_cache(maxsize=16)(AnalysedText)  # the styles of a chunk stand beside each other
 
@@ -94,6 +94,7 @@ class Clean:
         parsed, repairs = self._repair(answer, source, prompt, row)
         judged = JudgedRewrite(
             written=AnalysedText(parsed.written),
+            answer=AnalysedText(answer),
             source=self.source(source),
             prompt=prompt,
             tokens=_tokens(parsed.text, answer, row),
@@ -109,27 +110,25 @@ class Clean:
     def _repair(self, answer: str, source: str, prompt: Prompt, row: dict) -> tuple[Parsed, list[str]]:
         done = []
         fixed = bool(prompt.required_prefix)
-        answer = _mend(
-            answer, source, [name for name in self.repairs if not (fixed and REPAIRS[name].spares_opening)], done
-        )
+        first = [name for name in self.repairs if not (fixed and REPAIRS[name].spares_opening)]
+        answer = self._mended(answer, source, first, done)
         parsed = prompt.parse(answer, source, row["source_tokens"], row["id"])
         if fixed and parsed.reason != "prefix_missing":
             done.append("prefix_cut")
             if parsed.text == parsed.written:  # quotes may stand behind the opening line, too
                 behind = [name for name in self.repairs if REPAIRS[name].behind_opening]
-                text = _mend(parsed.text, source, behind, done)
+                text = self._mended(parsed.text, source, behind, done)
                 parsed = replace(parsed, text=text, written=text)
         return parsed, done
 
-
-def _mend(answer: str, source: str, repairs: Iterable[str], done: list[str]) -> str:
-    """Do some repairs, and note those that changed something."""
-    for name in repairs:
-        mended = REPAIRS[name].cut(answer, source)
-        if mended.strip() != answer.strip() and name not in done:
-            done.append(name)
-        answer = mended
-    return answer
+    def _mended(self, answer: str, source: str, repairs: Iterable[str], done: list[str]) -> str:
+        """Do some repairs, and note those that changed something."""
+        for name in repairs:
+            mended = self.repairs[name](answer, source)
+            if mended.strip() != answer.strip() and name not in done:
+                done.append(name)
+            answer = mended
+        return answer
 
 
 def _tokens(text: str, answer: str, row: dict) -> int:

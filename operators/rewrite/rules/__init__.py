@@ -5,11 +5,12 @@ thinking_cut.py         reasoning and turn markers around the answer
 intro_cut.py            what a chat model says before it begins
 quotes_cut.py           quotes or a code fence around the whole answer
 truncated.py            an answer cut at its cap of tokens
+only_reasoning.py       an answer that never came
 empty.py                an answer without a letter or digit
 refusal.py              an answer that declines, or asks for the text
 prefix_missing.py       an answer without its prompt's opening line
 unparsable.py           an answer that is not in its prompt's form
-template_markers.py     signs of a chat template inside the answer
+template_markers.py     signs of a chat template or of reasoning in it
 instruction_leak.py     words of our own instruction, or talk about the task
 too_short.py            a text under its prompt's least tokens
 length_ratio.py         an answer out of proportion to the source
@@ -28,6 +29,7 @@ ORDER = (
     "intro_cut",
     "quotes_cut",
     "truncated",
+    "only_reasoning",
     "empty",
     "refusal",
     "prefix_missing",

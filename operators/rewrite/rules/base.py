@@ -90,11 +90,12 @@ class Phrases:
 class JudgedRewrite:
     """What the drops look at.
 
-    `written` is what the model wrote, repaired and brought into its form; `tokens` is an estimate of the tokens of the
-    text that the row will hold. `failure` is (reason, detail) where the prompt's own check failed.
+    `written` is what the model wrote, repaired and brought into its form, `answer` all that it wrote; `tokens` is an estimate
+    of the tokens of the text that the row will hold. `failure` is (reason, detail) where the prompt's own check failed.
     """
 
     written: AnalysedText
+    answer: AnalysedText
     source: AnalysedText
     prompt: Prompt
     tokens: int
@@ -112,35 +113,38 @@ Judge = Callable[[JudgedRewrite], str | None]
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """A number that a rule can be told: a field of CleanConfig. `check(name, value)` raises BadRequest for an impossible one."""
+class Option:
+    """What a rule can be told: a field of CleanConfig. `check(name, value)` raises BadRequest for an impossible value."""
 
-    default: float
+    default: Any
     doc: str
-    check: Callable[[str, float], None]
+    check: Callable[[str, Any], None]
+    type: Any = float
 
 
-def share(default: float, doc: str) -> Threshold:
+def share(default: float, doc: str) -> Option:
     """A threshold that is a share from 0 to 1."""
 
     def check(name: str, value: float) -> None:
         if not 0 <= value <= 1:
             raise BadRequest(f"clean.{name} is a share from 0 to 1, got {value}. For 60% write 0.6.")
 
-    return Threshold(default, doc, check)
+    return Option(default, doc, check)
 
 
 @dataclass(frozen=True)
 class Repair:
     """A rule that cuts something away, before the answer is brought into its prompt's form.
 
-    `doc` is the line of its setting, `presets` are those in which it is on. Where the prompt fixes the answer's opening line,
-    `spares_opening` leaves the rule out, and `behind_opening` asks it once more of what stands behind that line.
+    `doc` is the line of its setting, `presets` are those in which it is on. `make` is given the CleanConfig, where its `options`
+    stand by name. Where the prompt fixes the answer's opening line, `spares_opening` leaves the rule out, and `behind_opening`
+    asks it once more of what stands behind that line.
     """
 
     doc: str
-    cut: Cut
+    make: Callable[[Any], Cut]
     presets: tuple[str, ...] = ("strict",)
+    options: Mapping[str, Option] = field(default_factory=dict)
     spares_opening: bool = False
     behind_opening: bool = False
 
@@ -150,10 +154,10 @@ class Drop:
     """A rule that says why a rewrite must leave.
 
     `doc` is the line of its setting, `presets` are those in which it is on. `make` is given the CleanConfig, where its
-    `thresholds` stand by name, and is called for a rule that is on: it may load what is heavy.
+    `options` stand by name, and is called for a rule that is on: it may load what is heavy.
     """
 
     doc: str
     make: Callable[[Any], Judge]
     presets: tuple[str, ...] = ("strict",)
-    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)

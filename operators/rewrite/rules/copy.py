@@ -23,5 +23,5 @@ def copied(rewrite: JudgedRewrite, most: float) -> str | None:
 RULE = Drop(
     "drop an answer that is nearly the source again",
     lambda config: partial(copied, most=config.max_copied),
-    thresholds={"max_copied": share(0.85, "copy: share of five-word stretches that are the source's, 0 to 1")},
+    options={"max_copied": share(0.85, "copy: share of five-word stretches that are the source's, 0 to 1")},
 )

@@ -111,7 +111,7 @@ def _straight(text: str) -> str:
 
 RULE = Repair(
     'cut an introduction ("Here is a paraphrase:") in the first segment',
-    cut_introduction,
+    lambda config: cut_introduction,
     presets=("wrap", "strict"),
     spares_opening=True,  # an opening line that the prompt fixes is an introduction that we asked for
 )

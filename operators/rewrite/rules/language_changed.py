@@ -89,7 +89,5 @@ def script(text: AnalysedText) -> tuple[str | None, float]:
 RULE = Drop(
     "drop an answer in another language than the source",
     lambda config: Language(config.language_confidence).changed,
-    thresholds={
-        "language_confidence": share(0.7, "language_changed: least confidence in each of both languages, 0 to 1")
-    },
+    options={"language_confidence": share(0.7, "language_changed: least confidence in each of both languages, 0 to 1")},
 )

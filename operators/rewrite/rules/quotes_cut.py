@@ -22,4 +22,4 @@ def unwrap(text: str, source: str) -> str:
     return text
 
 
-RULE = Repair("take away quotes or a code fence around the whole answer", unwrap, behind_opening=True)
+RULE = Repair("take away quotes or a code fence around the whole answer", lambda config: unwrap, behind_opening=True)

@@ -25,7 +25,7 @@ def repeated(text: AnalysedText) -> float:
 RULE = Drop(
     "drop an answer that repeats itself",
     lambda config: partial(repetitive, most=config.max_repeated),
-    thresholds={
+    options={
         "max_repeated": share(0.2, "repetition: share of five-word stretches that stood in the answer before, 0 to 1")
     },
 )

@@ -1,13 +1,15 @@
-"""Signs of a chat template or of a prompt's frame inside the answer."""
+"""Signs of a chat template, of a prompt's frame or of reasoning inside the answer."""
 
 import re
+from functools import partial
 from itertools import chain
 
 from operators.rewrite.rules.base import Drop, JudgedRewrite
+from operators.rewrite.thoughts import Thoughts
 
 INSIDE = re.compile(  # every arm begins with a sign, so that the search leaps from sign to sign
     r"<\|[\w ]{1,30}\|>|<\uff5c[^\n\uff5c]{1,40}\uff5c>|</?s>|<(?:bos|eos|pad)>|<(?:start|end)_of_turn>|"
-    r"</?(?:passage|previous)>|</?think(?:ing)?>|\[/?INST\]|<</?SYS>>|\{\{ ?text ?\}\}|\{text\}"
+    r"</?(?:passage|previous)>|\[/?INST\]|<</?SYS>>|\{\{ ?text ?\}\}|\{text\}"
 )
 LINES = re.compile(
     r"\n(?:#{2,4} ?(?:Response|Instruction|Input|Output|Assistant|User|Human):?[ \t]*(?=\n|\Z)|"
@@ -15,13 +17,15 @@ LINES = re.compile(
 )
 
 
-def marked(rewrite: JudgedRewrite) -> str | None:
+def marked(rewrite: JudgedRewrite, thoughts: Thoughts) -> str | None:
     """Name the first marker that the source does not have."""
-    text = "\n" + rewrite.written.value
-    for found in chain(INSIDE.finditer(text), LINES.finditer(text)):
-        if found[0].strip() not in rewrite.source.value:
-            return f"the answer holds {found[0].strip()!r}, the source does not"
-    return None
+    text, source = "\n" + rewrite.written.value, rewrite.source.value
+    markers = (found[0].strip() for found in chain(INSIDE.finditer(text), LINES.finditer(text)))
+    stray = next((marker for marker in markers if marker not in source), None) or thoughts.left_in(text, source)
+    return f"the answer holds {stray!r}, the source does not" if stray else None
 
 
-RULE = Drop("drop an answer with signs of a chat template, such as <|im_start|>", lambda config: marked)
+RULE = Drop(
+    "drop an answer with signs of a chat template or of reasoning, such as <|im_start|> or [THINK]",
+    lambda config: partial(marked, thoughts=Thoughts(config.thoughts or ())),
+)

@@ -1,34 +1,50 @@
 """Reasoning and turn markers that a chat model left around its answer."""
 
 import re
+from collections.abc import Sequence
 
-from operators.rewrite.rules.base import Repair
+from operators.rewrite.rules.base import Cut, Option, Repair
+from operators.rewrite.thoughts import Thoughts
 
-TAGS = "think|thinking|thought|reasoning|reflection|scratchpad"
-BLOCK = re.compile(rf"<({TAGS})>.*?</\1>\s*", re.IGNORECASE | re.DOTALL)
-OPENED = re.compile(rf"<(?:{TAGS})>", re.IGNORECASE)
-CLOSED = re.compile(rf"</(?:{TAGS})>\s*", re.IGNORECASE)
-TURN = r"<\|[\w ]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|</?passage>"
-LEADING = re.compile(rf"\A\s*(?:(?:{TURN})\s*(?:(?:assistant|model|final)\b[ \t]*)?)+")
-TRAILING = re.compile(rf"(?:\s*(?:{TURN}))+\s*\Z")
+TURN = (
+    r"<\|[\w ]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|<\|turn>|<turn\|>|<(?:bos|eos)>|\[/?INST\]|</?passage>|"
+    r"\[(?:BEGIN|END) FINAL RESPONSE\]"
+)
+SPEAKER = r"(?:assistant|model|final|response|message|answer)\b[ \t]*"
+LEADING = re.compile(rf"\A\s*(?:(?:{TURN})\s*(?:{SPEAKER})?)+")
+TRAILING = re.compile(rf"(?:\s*(?:{TURN})(?:(?:{SPEAKER})(?=<))?)+\s*\Z")
 
 
-def cut_thinking(text: str, source: str) -> str:
-    """Cut reasoning blocks, also one whose opening tag stood in the prompt, and markers before or after the answer.
+def cutting(more: Sequence[str] | None) -> Cut:
+    """Make what cuts reasoning, also such in marks that a user names."""
+    thoughts = Thoughts(more or ())
 
-    A block that never ends leaves nothing: the model did not come to its answer.
-    """
-    if "<" not in text and "[" not in text:
+    def cut(text: str, source: str) -> str:
+        """Cut reasoning, also such whose beginning stood in the prompt, and markers before or after the answer.
+
+        A thought that never ends leaves nothing: the model did not come to its answer.
+        """
+        text = thoughts.cut(text, source)
+        if "<" not in text and "[" not in text:
+            return text
+        for edge in (LEADING, TRAILING):
+            found = edge.search(text)
+            if found and found[0].strip() not in source:
+                text = text[: found.start()] + text[found.end() :]
         return text
-    if not (OPENED.search(source) or CLOSED.search(source)):
-        text = BLOCK.sub("", text)
-        text = CLOSED.split(text)[-1]
-        text = OPENED.split(text, maxsplit=1)[0]
-    for edge in (LEADING, TRAILING):
-        found = edge.search(text)
-        if found and found[0].strip() not in source:
-            text = text[: found.start()] + text[found.end() :]
-    return text
+
+    return cut
 
 
-RULE = Repair("cut reasoning blocks and turn markers around the answer", cut_thinking)
+RULE = Repair(
+    "cut reasoning and turn markers around the answer",
+    lambda config: cutting(config.thoughts),
+    options={
+        "thoughts": Option(
+            None,
+            "thinking_cut: more marks of reasoning than it knows, a list: NAME of a tag, or OPENING...CLOSING",
+            lambda name, more: cutting(more) and None,
+            list[str] | None,
+        )
+    },
+)

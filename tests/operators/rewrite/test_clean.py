@@ -242,7 +242,7 @@ def test_reasoning_and_turn_markers_are_cut(text):
 
 
 def test_reasoning_that_never_ends_leaves_nothing():
-    assert clean(f"<think>{REST}")["reason"] == "empty"
+    assert clean(f"<think>{REST}")["reason"] == "only_reasoning"
 
 
 def test_a_page_about_such_tags_keeps_them():
