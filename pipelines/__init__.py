@@ -27,5 +27,6 @@ config.py       YAML and `key=value` into checked dataclasses
 settings.py     their settings: what there is, what of it is identity
 secrets.py      what is struck out of all that is kept
 exits.py        how a command ends
+reasons.py      why rows leave, and whose fault that is
 counts.py       counts that add up
 """

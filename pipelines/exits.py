@@ -6,12 +6,29 @@ from collections.abc import Callable
 
 from cluster.session import NoCluster
 from operators.errors import BadRequest, StorageFailure
+from operators.models.engines.base import EngineFailure
+from pipelines.reasons import Blame
 
 FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
 
 
 class RunFailed(RuntimeError):
-    """The run could not go on; what is committed stays, and the same command goes on from there."""
+    """The run could not go on; what is committed stays, and the same command goes on from there.
+
+    `blamed` is what the run charged to its rows and they had no part in.
+    """
+
+    def __init__(self, message: str, blamed: tuple[Blame, ...] = ()):
+        super().__init__(message)
+        self.blamed = blamed
+
+
+class Blamed(EngineFailure):
+    """The engine or the settings are to blame for what became of rows: `blamed` says of which, and the message of what."""
+
+    def __init__(self, message: str, blamed: tuple[Blame, ...]):
+        super().__init__(message)
+        self.args, self.blamed = (message, blamed), blamed
 
 
 class Interrupted(RuntimeError):

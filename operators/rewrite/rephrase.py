@@ -11,13 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.errors import BadRequest
-from operators.models.engines.base import Completion, Engine, EngineFailure, Request
-from operators.models.engines.refusals import FEWEST_LOST, ROUNDS
+from operators.models.engines.base import Completion, Engine, EngineFailure, Request, unforeseen
 from operators.rewrite.prompts import Prompt, load_prompt
 from operators.settings import setting
 from operators.table import COMPLETIONS, reject, rewrites, spread, with_columns
 
-MOST_DETAIL = 500  # characters
 SAMPLING = ("temperature", "top_p", "max_tokens")
 ASSISTANT = "You are a careful assistant. Your answers are helpful, detailed and polite."
 
@@ -67,7 +65,6 @@ class Rephrase:
             raise BadRequest(
                 f"styles {', '.join(config.styles)}: two have the same name. Drop one, or rename its file."
             )
-        self._surprises, self._answered = 0, False
         self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
     async def __call__(self, table: pa.Table) -> pa.Table:
@@ -101,21 +98,11 @@ class Rephrase:
 
     async def _complete(self, row: dict, before: str | None = None) -> Completion:
         try:
-            completion = await self.engine.complete(self._request(row, before))
+            return await self.engine.complete(self._request(row, before))
         except (EngineFailure, BadRequest):
             raise
         except Exception as error:
-            return self._unforeseen(error)
-        self._answered = self._answered or completion.error is None
-        return completion
-
-    def _unforeseen(self, error: Exception) -> Completion:
-        """Take an error that nobody foresaw for the request's own; raise EngineFailure where all requests meet one."""
-        said = f"{type(error).__name__}: {error}"[:MOST_DETAIL]
-        self._surprises += 1
-        if not self._answered and self._surprises >= max(ROUNDS * self.engine.seats, FEWEST_LOST):
-            raise EngineFailure(f"all of the first {self._surprises} requests failed, the last with {said}.") from error
-        return Completion(None, error="error", detail=said)
+            return unforeseen(error)
 
     def _request(self, row: dict, before: str | None) -> Request:
         prompt, config = self.prompts[row["style"]], self.config
@@ -125,6 +112,7 @@ class Rephrase:
             messages=prompt.messages(source, system=system, order=order, context=before),
             stop=prompt.stop,
             seed=_seed(config.seed, row["id"]),
+            kind=row["style"],
             **self._sampling[row["style"]],
         )
 

@@ -1,6 +1,6 @@
 """Taking back what was settled, so that the next run does it again: commits with damaged parts, or the units that failed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -10,20 +10,18 @@ from operators.errors import BadRequest
 from operators.storage.base import UNREADABLE, parse_key
 from operators.table import ORIGINAL
 from pipelines.counts import Counts, add_counts, without_counts
+from pipelines.ledger.layout import epoch_of
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.publish import publish_catalogue, publish_part
 from pipelines.ledger.reading import read_catalogue
 from pipelines.ledger.records import Commit, Part, State, spans_of
 from pipelines.ledger.spans import Span, Spans, Unit, as_span
-
-FAILED_STAGE = "rephrase"  # whatever a request came to nothing of
-FAILED_REASONS = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
+from pipelines.reasons import Blame, has_failed
 
 
 def failures(counts: Counts) -> int:
     """Count the units that failed: not those that a rule turned down."""
-    reasons = (item for style in counts.get("rejected", {}).values() for item in style.items())
-    return sum(number for reason, number in reasons if _failed(*reason.split("/", 1)))
+    return _number(counts, lambda style, reason: has_failed(reason))
 
 
 def without_parts(ledger: Ledger, state: State, damaged: Iterable[str]) -> State:
@@ -62,20 +60,43 @@ def without_failures(ledger: Ledger, state: State, whole_documents: bool) -> Sta
     files = set() if whole_documents else _files(ledger, failed)
     damaged |= {name for commit in _commits(ledger, state) if _splits(commit) & files for name in _names(commit)}
     state = without_parts(ledger, state, damaged) if damaged else state
-    return state if whole_documents else _without_rows(ledger, state)
+    return state if whole_documents else _without_rows(ledger, state, lambda style, reason: has_failed(reason))
 
 
-def _without_rows(ledger: Ledger, state: State) -> State:
-    """Take single rows out of the rejected parts."""
+def without_blamed(ledger: Ledger, state: State, blamed: Collection[Blame], whole_documents: bool) -> State:
+    """Take back what this epoch charged to its rows and they had no part in.
+
+    A commit that kept nothing but real text goes altogether, as where documents stay whole: a run that could not work leaves
+    nothing behind that would bind the next one. Not so where it did again what lies between things that were kept before.
+    """
+
+    def is_blamed(style: str | None, reason: str) -> bool:
+        return not {(None, reason), (style, reason)}.isdisjoint(blamed)
+
+    def is_hopeless(commit: Commit) -> bool:
+        mine = all(epoch_of(name) == ledger.number for name in _names(commit))
+        kept = sum(rows for style, rows in commit.counts.get("kept", {}).items() if style != ORIGINAL)
+        return mine and _number(commit.counts, is_blamed) > 0 and (whole_documents or not kept)
+
+    hopeless = [commit for commit in _commits(ledger, state) if is_hopeless(commit)]
+    others = _union(commit for commit in _commits(ledger, state) if not is_hopeless(commit))
+    names = {name for commit in hopeless if not _meets(commit, others) for name in _names(commit)}
+    state = without_parts(ledger, state, names) if names else state
+    return state if whole_documents else _without_rows(ledger, state, is_blamed, since=ledger.number)
+
+
+def _without_rows(ledger: Ledger, state: State, leaves: Callable[[str | None, str], bool], since: int = 0) -> State:
+    """Take single rows out of the rejected parts of an epoch and later ones; `leaves` is asked for style and STAGE/REASON."""
     redo: dict[str, list[Unit]] = {split: list(units) for split, units in state.redo.items()}
     holes: dict[str, list[Span]] = {}
     fewer: list[Counts] = []
 
     def change(commit: Commit) -> Commit:
-        if not failures(commit.counts):
+        if not _number(commit.counts, leaves) or max(map(epoch_of, _names(commit))) < since:
             return commit
         part, table = _rejected(ledger, commit)
-        failed = [_failed(*pair) for pair in zip(*(table[c].to_pylist() for c in ("stage", "reason")), strict=True)]
+        columns = (table[name].to_pylist() for name in ("style", "stage", "reason"))
+        failed = [leaves(style, f"{stage}/{reason}") for style, stage, reason in zip(*columns, strict=True)]
         rows = table.filter(pa.array(failed)).to_pylist()
         for row in rows:
             split, span, unit = _place(commit, row)
@@ -186,5 +207,7 @@ def _without(done: dict[str, Spans], taken: dict[str, Spans]) -> dict[str, Spans
     return {split: spans.without(taken[split].spans) if split in taken else spans for split, spans in done.items()}
 
 
-def _failed(stage: str, reason: str) -> bool:
-    return stage == FAILED_STAGE or reason in FAILED_REASONS
+def _number(counts: Counts, leaves: Callable[[str | None, str], bool]) -> int:
+    """Count the rejected rows of which something is true, asked for their style and STAGE/REASON."""
+    rejected = counts.get("rejected", {}).items()
+    return sum(n for style, reasons in rejected for reason, n in reasons.items() if leaves(style, reason))

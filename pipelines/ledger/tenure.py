@@ -63,6 +63,13 @@ class Tenure:
         for file in files:
             place.remove(file)
 
+    def take_back(self, change: Callable[[Ledger, State], State]) -> None:
+        """Take all commits into the state, and put in its place what a change makes of it. Raises Lost as `fold` does."""
+        with self._folding, self.ledger.missing_means_lost():
+            self._fold(at_least=1)
+            self.state = change(self.ledger, self.state)
+            self.ledger.place.publish(head_file(self.ledger.number), dumps(self.state.record()))
+
 
 def claim(
     place: Place,

@@ -1,6 +1,8 @@
 """What `rephrase` tells people of an artifact: what became of each style, and why."""
 
+from operators.table import ORIGINAL
 from pipelines.counts import Counts
+from pipelines.reasons import is_unanswered
 from pipelines.run.card import Card, Facts, read_of, table_of
 
 README = """---
@@ -27,6 +29,7 @@ Columns of `data/`: `id`, `document_id`, `chunk_index`, `style` (`original` is r
 `rejected/` holds every row that left, with `stage`, `reason` and `detail`. `_gristmill/` holds the records of the run.
 """
 
+RULES = ("chunk", "fan_out", "clean", "faithful", "mix")  # stages whose reasons are settings
 HEAD = ("style", "kept", "rejected", "prompt tokens", "from cache", "written", "why rejected")
 
 
@@ -57,6 +60,12 @@ class RephraseCard(Card):
             ("tokens kept", f"{tokens.get('real', 0):,} real, {tokens.get('synthetic', 0):,} synthetic"),
             ("repaired", repaired or "none"),
         ]
+
+    def made(self, counts: Counts) -> int:
+        return sum(rows for style, rows in counts.get("kept", {}).items() if style != ORIGINAL)
+
+    def is_a_rule(self, reason: str) -> bool:
+        return reason.partition("/")[0] in RULES and not is_unanswered(reason)
 
     def readme(self, recipe: dict, counts: Counts, title: str) -> str:
         lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 2), "---"), *by_style(counts)]

@@ -11,7 +11,7 @@ from operators.rewrite.rephrase import RephraseConfig
 from operators.settings import setting
 from operators.storage.config import InputConfig, StorageConfig
 from operators.text.chunk import ChunkConfig
-from pipelines.flow.faults.config import CommitConfig, FaultConfig
+from pipelines.flow.faults.config import AnswerFaults, CommitConfig
 from pipelines.flow.orders.order import REQUESTS
 from pipelines.run.output import Output
 
@@ -36,7 +36,7 @@ class RephraseJob(RephraseConfig):
     mix: MixConfig = field(default_factory=MixConfig)
     output: RephraseOutput = field(default_factory=RephraseOutput)
     commit: CommitConfig = field(default_factory=CommitConfig)
-    faults: FaultConfig = field(default_factory=FaultConfig)
+    faults: AnswerFaults = field(default_factory=AnswerFaults)
     storage: StorageConfig = field(default_factory=StorageConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
 

@@ -11,7 +11,8 @@ from pipelines.flow.input.files import bytes_of, versions
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.opening import Otherwise
 from pipelines.ledger.records import State
-from pipelines.ledger.rollback import without_failures
+from pipelines.ledger.rollback import without_blamed, without_failures
+from pipelines.reasons import Blame
 from pipelines.rephrase.card import RephraseCard, speed
 from pipelines.rephrase.dag import STAGES, load_stages, rephrase
 from pipelines.rephrase.job import CUTS, RephraseJob
@@ -51,11 +52,15 @@ class Rephrasing(Pipeline):
     def stream(self, work: list[dict], ledger: Ledger, report: Reporter) -> None:
         from cluster.workers import warm
 
+        report.judge(self.job.faults.give_up_share)
         warm(partial(load_stages, self.job), STAGES - 1)  # engines have processes of their own
         rephrase(self.job, work, ledger, report)
 
     def without_failures(self, ledger: Ledger, state: State) -> State:
         return without_failures(ledger, state, self.job.whole_documents)
+
+    def without_blamed(self, ledger: Ledger, state: State, blamed: tuple[Blame, ...]) -> State:
+        return without_blamed(ledger, state, blamed, self.job.whole_documents)
 
     def afterwards(self, counts: Counts) -> list[str]:
         said = [speed(counts["engine"])]

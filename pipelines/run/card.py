@@ -47,6 +47,14 @@ class Card(ABC):
     def facts(self, recipe: dict[str, Any], counts: Counts) -> Facts:
         """Give the totals that matter, as words."""
 
+    def made(self, counts: Counts) -> int:
+        """Count the rows that the pipeline is there to make."""
+        return sum(counts.get("kept", {}).values())
+
+    def is_a_rule(self, reason: str) -> bool:
+        """Whether STAGE/REASON turns rows down on purpose; where nothing but that left nothing, all is well."""
+        return False
+
     def data_sets(self, recipe: dict[str, Any]) -> dict[str, str]:
         """Name the data sets of the artifact, each with its files."""
         return {"default": self.data_files}

@@ -17,13 +17,14 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board
 from pipelines.ledger.layout import CARD, RECORDS
 from pipelines.ledger.lease import LOOK_S, Busy, Keeper, myself, require_free, swept
-from pipelines.ledger.ledger import Ledger, Lost, next_ledger
+from pipelines.ledger.ledger import Lost, next_ledger
 from pipelines.ledger.opening import Otherwise, find
 from pipelines.ledger.reading import Records, read_records
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures
-from pipelines.ledger.tenure import claim, folded, tidy
+from pipelines.ledger.tenure import Tenure, claim, folded, sweep, tidy
 from pipelines.run.display import Display
+from pipelines.run.ending import tell_end
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.schedule import Schedule
 
@@ -67,10 +68,7 @@ def run_pipeline(
     _describe_artifact(pipeline, place, state, anew=False)
     if tell:
         pipeline.card.show(pipeline.recipe, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
-    if not any(state.counts.get("kept", {}).values()):
-        say("note: no row was kept. The reasons stand above, and with each row in rejected/.")
-    if failed := failures(state.counts):
-        say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
+        tell_end(pipeline.card, place, state.counts, say)
     return place
 
 
@@ -122,7 +120,8 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
         place.publish(RUN, json.dumps(pipeline.recipe, indent=1).encode())
         tidy(tenure)
         if work := pipeline.left(tenure.state):
-            _stream(pipeline, keeper, work, say, board)
+            with _taking_back(pipeline, tenure):
+                _stream(pipeline, keeper, work, say, board)
         tenure.fold(at_least=1)
         if left := pipeline.left(tenure.state):
             raise RunFailed(f"{len(left)} parts of the work are not settled. The same command goes on with them.")
@@ -131,31 +130,44 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
         return tenure.state
 
 
+@contextmanager
+def _taking_back(pipeline: Pipeline, tenure: Tenure) -> Iterator[None]:
+    """Where a run stops for what its rows have no part in, take back what it charged to them for that."""
+    try:
+        yield
+    except RunFailed as stopped:
+        if blamed := stopped.blamed:
+            tenure.take_back(lambda ledger, state: pipeline.without_blamed(ledger, state, blamed))
+            sweep(tenure)
+        raise
+
+
 def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> None:
     """Do the work on Ray, showing progress where nobody else does."""
     ledger, settled = keeper.tenure.ledger, keeper.tenure.state.counts
     if settled.get("kept"):
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
     if board is not None:
-        _work(pipeline, work, ledger, board)
+        _work(pipeline, work, keeper, board)
         return
     # In this order: Ray sets signal handlers of its own.
     with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
         board, pace = start_board(), pipeline.pace()
         try:
             with Display(lambda whole: [pace.line(_read(board))]):
-                _work(pipeline, work, ledger, board)
+                _work(pipeline, work, keeper, board)
             for line in pipeline.afterwards(_read(board)):
                 say(line)
         finally:
             board.close.remote()  # engines that outlive a stream which failed end by it
 
 
-def _work(pipeline: Pipeline, work: list, ledger: Ledger, board: Any) -> None:
+def _work(pipeline: Pipeline, work: list, keeper: Keeper, board: Any) -> None:
     gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
     board.add.remote(pipeline.of_all(work))
+    board.known_good.remote(list(keeper.tenure.state.counts.get("kept", {})))
     with _failures_explained(board):
-        pipeline.stream(work, ledger, Reporter(board))
+        pipeline.stream(work, keeper.tenure.ledger, Reporter(board))
 
 
 def _read(board: Any) -> Counts:
@@ -199,6 +211,9 @@ def _failures_explained(board) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        why, asked_wrongly = ray.get([board.why.remote(), board.is_bad_request.remote()])
-        kind = BadRequest if asked_wrongly else RunFailed
-        raise kind(why or f"{error}\nThe same command resumes.") from error
+        why, asked_wrongly, blamed = ray.get(
+            [board.why.remote(), board.is_bad_request.remote(), board.is_blamed.remote()]
+        )
+        if asked_wrongly:
+            raise BadRequest(why) from error
+        raise RunFailed(why or f"{error}\nThe same command resumes.", blamed) from error

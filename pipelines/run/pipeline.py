@@ -16,7 +16,8 @@ from pipelines.flow.board.pace import Pace
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.rollback import without_failures
+from pipelines.ledger.rollback import without_blamed, without_failures
+from pipelines.reasons import Blame
 from pipelines.run.card import Card
 from pipelines.run.stage import Made, Stage
 
@@ -75,6 +76,10 @@ class Pipeline(ABC):
     def without_failures(self, ledger: Ledger, state: State) -> State:
         """Take back the units that failed."""
         return without_failures(ledger, state, whole_documents=True)
+
+    def without_blamed(self, ledger: Ledger, state: State, blamed: tuple[Blame, ...]) -> State:
+        """Take back what was charged to rows for something that they have no part in."""
+        return without_blamed(ledger, state, blamed, whole_documents=True)
 
     def afterwards(self, counts: Counts) -> list[str]:
         """Say what came out while it ran, from the counts that were reported."""

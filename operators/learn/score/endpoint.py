@@ -5,7 +5,6 @@ models that run nowhere else. Shapes: R rows of T tokens.
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from operators.errors import BadRequest
 from operators.learn.score.base import ScoreConfig, Server, contexts_to_read
 from operators.models.engines.base import Completion, EngineFailure
+from operators.models.engines.openai.answers import read_body
 from operators.models.engines.openai.engine import OpenAIConfig, OpenAIEngine
 from operators.models.engines.openai.protocol import BROKEN_JSON, Fault, read_refusal
 from operators.text.tokenizer import contents_digest, load_tokenizer
@@ -26,6 +26,7 @@ DIALECTS = (
     {"echo": True, "logprobs": 1, "max_tokens": 0},
     {"echo": True, "logprobs": 1, "max_tokens": 1},
 )
+BLOCK = "reference.openai"  # where its settings stand
 IMPOSSIBLE = -9999.0  # what vLLM writes for minus infinity, which JSON cannot say
 PROBES = 64  # tokens of the vocabulary that a server is asked to spell
 MARKS_OF_A_SPACE = " \u2581\u0120"  # plain, SentencePiece's and byte-level BPE's
@@ -135,7 +136,7 @@ class Client(OpenAIEngine):
     """Sends tokens instead of messages, with the patience of the engine."""
 
     def __init__(self, config: OpenAIConfig, dialect: dict[str, Any]):
-        super().__init__(replace(config, api="completions"))
+        super().__init__(replace(config, api="completions"), BLOCK)
         self.dialect = dialect
 
     def _body(self, tokens: list[int]) -> dict[str, Any]:
@@ -143,10 +144,10 @@ class Client(OpenAIEngine):
         body = {"model": self.model, "prompt": tokens, "temperature": 1.0, **self.dialect, **self.config.extra}
         return {name: value for name, value in body.items() if value is not None}
 
-    def _read(self, content: bytes) -> Completion:
+    def _read(self, content: bytes, body: dict[str, Any]) -> Completion:
         """Read what the server tells of the tokens it was given; an answer without it has error `bad_answer`."""
         try:
-            choice = json.loads(content)["choices"][0]
+            choice = read_body(content)["choices"][0]
             echo = by_id(choice) if "prompt_logprobs" in self.dialect else by_text(choice, self.dialect["max_tokens"])
         except BROKEN_JSON as error:
             raise Fault("bad_answer", f"the server's answer is no completion: {read_refusal(content)}") from error

@@ -3,7 +3,7 @@
 base.py         the contract of an engine
 chat.py         chat messages as the tokens of a prompt
 context.py      what is known of a model before anything heavy is imported
-refusals.py     an engine that refuses everyone, told from bad requests
+endings.py      the words for how an answer ended
 openai/         any server that speaks OpenAI's protocol
 transformers/   plain transformers
 vllm/           vLLM in this process

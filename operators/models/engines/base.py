@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+MOST_DETAIL = 500  # characters
+
 
 @dataclass(frozen=True)
 class Request:
     """One generation.
 
     `messages` are chat messages ({"role", "content"}). `max_tokens` bounds the completion. A `temperature` of 0 is greedy.
-    `seed` makes sampling repeatable where the engine honours it. `key` names the request in logs and is unique.
+    `seed` makes sampling repeatable where the engine honours it. `key` names the request in logs and is unique. Requests of one
+    `kind` differ in their text alone: what all of a kind meet is not the text's fault.
     """
 
     key: str
@@ -19,15 +22,25 @@ class Request:
     top_p: float
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Completion:
     """What came of a request: a text, or the `error` that it alone caused.
 
-    `finish_reason` is "stop" or "length". Counts are tokens; `cached_tokens` are the prompt tokens that the prefix cache
-    served (0 where the engine does not tell). `error` is a short word for the reason column (too_long, bad_request, timeout,
-    engine_died, endpoint_error, bad_answer), `detail` its text.
+    `finish_reason` is "stop" (it is whole) or "length" (cut at its cap); any other end is an error (see endings.py). Counts are
+    tokens; `cached_tokens` are the prompt tokens that the prefix cache served (0 where the engine does not tell). `error` is a
+    short word for the reason column, `detail` its text:
+
+        too_long                                  the prompt alone is more than the model takes
+        no_room                                   the prompt fits, but not with max_tokens behind it
+        bad_request                               refused for another reason
+        filtered refusal tool_call unfinished     it ended otherwise than with the end of a text
+        no_text                                   it ended well, and there is no text in it
+        bad_answer                                what came cannot be read
+        timeout endpoint_error engine_died        nothing came
+        error                                     what nobody foresaw
     """
 
     text: str | None
@@ -39,8 +52,23 @@ class Completion:
     detail: str | None = None
 
 
+def unforeseen(error: Exception) -> Completion:
+    """Take an error that nobody foresaw for the request's own."""
+    return Completion(None, error="error", detail=f"{type(error).__name__}: {error}"[:MOST_DETAIL])
+
+
 class EngineFailure(RuntimeError):
-    """The engine itself cannot work (it does not start, the endpoint refuses everyone): no request is to blame."""
+    """The engine itself cannot work (it does not start, the endpoint refuses everyone): no request is to blame.
+
+    `blames` are the error words of completions that it has given for the same reason until now.
+    """
+
+    def __init__(self, message: str, blames: tuple[str, ...] = ()):
+        super().__init__(message, blames)
+        self.blames = blames
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 class Engine(Protocol):
@@ -49,12 +77,13 @@ class Engine(Protocol):
     The constructor only keeps its settings. `start` does the heavy loading and raises EngineFailure with advice.
     `complete` may be awaited from many tasks of one event loop at once; it never raises for a request's own fault, and it
     keeps `seats` requests running at the most, the others wait inside. An engine that dies is replaced inside `complete`
-    and its requests are issued again, a bounded number of times; then EngineFailure. Where every request is refused
-    and none was ever answered, it is the engine that is to blame, and EngineFailure is raised too (see Refusals).
+    and its requests are issued again, a bounded number of times; then EngineFailure. An answer that ended in a failure is
+    asked for again, a few times. `advice` says what the user should check where it refuses everyone.
     """
 
     model: str
     seats: int
+    advice: str
 
     async def start(self) -> None: ...
 

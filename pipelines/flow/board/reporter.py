@@ -7,8 +7,10 @@ from operators.errors import BadRequest, StorageFailure
 from operators.models.engines.base import EngineFailure
 from operators.storage.base import CorruptFile
 from pipelines.counts import Counts
-from pipelines.exits import StageFailure
+from pipelines.exits import Blamed, StageFailure
 from pipelines.flow.board.tracker import Cursor
+from pipelines.flow.board.verdicts import Fate, Verdict
+from pipelines.reasons import REPHRASE, Blame
 
 
 class Reporter:
@@ -68,11 +70,30 @@ class Reporter:
     def latest(self, state: dict) -> None:
         self.board.tell.remote(state)
 
-    def failed(self, message: str, asked_wrongly: bool = False) -> None:
+    def failed(self, message: str, asked_wrongly: bool = False, blamed: tuple[Blame, ...] = ()) -> None:
         """Take down why the run cannot go on, and wait until that is noted."""
         import ray
 
-        ray.get(self.board.fail.remote(message, asked_wrongly))
+        ray.get(self.board.fail.remote(message, asked_wrongly, blamed))
+
+    def judge(self, share: float | None) -> None:
+        import ray
+
+        ray.get(self.board.judge.remote(share))
+
+    async def was_answered(self, style: str) -> None:
+        await self.board.was_answered.remote(style)
+
+    async def was_lost(self, style: str, fate: Fate) -> Verdict | None:
+        return await self.board.was_lost.remote(style, fate)
+
+    def became(self, fates: dict[str, list[Fate]]) -> None:
+        """Take down what became of the answers of some styles. Raises Blamed where it is not the documents' doing."""
+        import ray
+
+        for verdict in ray.get([self.board.became.remote(style, some) for style, some in fates.items()]):
+            if verdict:
+                raise Blamed(*verdict)
 
     def noticed(self, message: str) -> None:
         import ray
@@ -95,5 +116,11 @@ class Reporter:
         try:
             yield
         except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
-            self.failed(str(error), isinstance(error, BadRequest))
+            self.failed(str(error), isinstance(error, BadRequest), _blamed(error))
             raise
+
+
+def _blamed(error: Exception) -> tuple[Blame, ...]:
+    """Give what was charged to rows for an error that is none of theirs."""
+    words = error.blames if isinstance(error, EngineFailure) else ()
+    return error.blamed if isinstance(error, Blamed) else tuple((None, f"{REPHRASE}/{word}") for word in words)

@@ -2,17 +2,20 @@
 
 from pipelines.counts import Counts, add_counts
 from pipelines.flow.board.tracker import Tracker
+from pipelines.flow.board.verdicts import Verdicts
+from pipelines.reasons import Blame
 
 
-class Scoreboard(Tracker):
+class Scoreboard(Tracker, Verdicts):
     """Collects what all processes of a run report. Lives in a Ray actor; who reports counts does not wait for it."""
 
     def __init__(self):
-        super().__init__()
+        Tracker.__init__(self)
+        Verdicts.__init__(self)
         self.counts: Counts = {}
         self.engines: dict[str, dict] = {}
         self.failure: str | None = None
-        self.asked_wrongly = False
+        self.asked_wrongly, self.blamed = False, ()
         self.latest: dict = {}
         self.noticed: str | None = None
         self.over = False
@@ -31,16 +34,22 @@ class Scoreboard(Tracker):
                 state["in_flight"] = 0  # in an earlier life of the actor
         return super().engine_starts(actor)
 
-    def fail(self, message: str, asked_wrongly: bool = False) -> None:
-        """Take down why the run cannot go on, and whether that is a bad request; the first to say so is right."""
+    def fail(self, message: str, asked_wrongly: bool = False, blamed: tuple[Blame, ...] = ()) -> None:
+        """Take down why the run cannot go on, whether that is a bad request, and what was charged to rows for it.
+
+        The first to say so is right.
+        """
         if self.failure is None:
-            self.failure, self.asked_wrongly = message, asked_wrongly
+            self.failure, self.asked_wrongly, self.blamed = message, asked_wrongly, tuple(blamed)
 
     def why(self) -> str | None:
         return self.failure
 
     def is_bad_request(self) -> bool:
         return self.asked_wrongly
+
+    def is_blamed(self) -> tuple[Blame, ...]:
+        return self.blamed
 
     def notice(self, message: str) -> None:
         """Take down an error that the run may outlive."""

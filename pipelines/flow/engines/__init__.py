@@ -5,5 +5,6 @@ actor.py       an engine, an operator beside it, and all orders between them
 admission.py   which order an engine lets in, and when
 wrapped.py     an engine around another one
 counting.py    what became of the requests of an engine
+judging.py     an engine of which no request is answered is found out
 guarding.py    a request that kills engines is found, and given up
 """

@@ -23,6 +23,7 @@ from pipelines.flow.board.tracker import Cursor
 from pipelines.flow.engines.admission import Gate, Uncommitted
 from pipelines.flow.engines.counting import CountedEngine
 from pipelines.flow.engines.guarding import GuardedEngine
+from pipelines.flow.engines.judging import JudgedEngine
 from pipelines.flow.faults.config import CommitConfig
 from pipelines.flow.faults.isolation import STDERR
 from pipelines.flow.orders.order import Order, from_block, order_key
@@ -53,7 +54,7 @@ class BesideEngine:
         report: Reporter,
     ):
         self.guarded, self.patience_s, self.report = GuardedEngine(build(), report), patience_s, report
-        self.engine = CountedEngine(self.guarded)
+        self.engine = CountedEngine(JudgedEngine(self.guarded, report))
         self.operator = operator(self.engine)
         self.actor = ray.get_runtime_context().get_actor_id()  # Ray keeps it when it starts a dead actor again
         self.name = f"{self.actor}/{uuid.uuid4().hex}"

@@ -14,6 +14,10 @@ class WrappedEngine:
         return self.engine.model
 
     @property
+    def advice(self) -> str:
+        return self.engine.advice
+
+    @property
     def seats(self) -> int:
         return self.engine.seats
 

@@ -22,6 +22,25 @@ class FaultConfig:
 
 
 @dataclass
+class AnswerFaults(FaultConfig):
+    """And about answers."""
+
+    give_up_share: float | None = setting(
+        0.95,
+        "share of a style's newest 1000 answers (at least 20) that come to nothing for one reason, at which the run stops: the "
+        "engine or the settings are to blame, not the documents; null: never",
+        identity=False,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.give_up_share is not None and not 0 < self.give_up_share <= 1:
+            raise BadRequest(
+                f"faults.give_up_share is a share above 0 up to 1 or null, got {self.give_up_share}. For 95% write 0.95."
+            )
+
+
+@dataclass
 class CommitConfig:
     """How much may be lost when everything dies at once."""
 

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from ray.data import Datasink
 
 from pipelines.counts import Counts
+from pipelines.exits import StageFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.orders.order import Order, from_block, order_key
 from pipelines.flow.orders.rows import DATA, REJECTED, in_form
@@ -34,6 +35,8 @@ class ArtifactSink(Datasink[Counts]):
         if not orders:
             return {}
         with self.report.explaining():
+            if why := self.report.why():  # what is settled now would have to be taken back
+                raise StageFailure(why)
             counts = write_orders(self.ledger, f"{ctx.kwargs['write_uuid']}-{ctx.task_idx}", orders)
         self.report.settled([order_key(order) for order in orders])
         rejected = sum(sum(reasons.values()) for reasons in counts.get("rejected", {}).values())

@@ -172,9 +172,3 @@ def test_what_nobody_foresaw_is_the_requests_own_error():
         "error",
         "KeyError: 'nobody foresaw it'",
     )
-
-
-def test_an_engine_under_which_every_request_stumbles_is_to_blame():
-    requests = table(REQUESTS, [request(0, i, "qa", "STUMBLE") for i in range(30)])
-    with pytest.raises(EngineFailure, match="all of the first 20 requests failed"):
-        asyncio.run(Rephrase(RephraseConfig(styles=["qa"]), StumblingEngine())(requests))

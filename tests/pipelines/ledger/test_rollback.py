@@ -14,7 +14,7 @@ from pipelines.ledger.ledger import next_ledger
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import State
-from pipelines.ledger.rollback import failures, without_failures, without_parts
+from pipelines.ledger.rollback import failures, without_blamed, without_failures, without_parts
 from pipelines.ledger.spans import WHOLE, Unit
 from pipelines.ledger.tenure import claim, folded, sweep
 from tests.pipelines.ledger.finished import FAILED, RUN, SPLITS, artifact, order, row, rows_of
@@ -52,6 +52,65 @@ def test_only_what_failed_is_taken_back(place):
     assert tenure.state.done[SPLITS[0]].outside(((0, 0), (10, 0))) == [((0, 0), (0, 1))]
     assert failures(tenure.state.counts) == 0
     assert ids(place, "data") == kept and ids(place, "rejected") == ["a10-easy-0"]
+
+
+REFUSED = {"stage": "rephrase", "reason": "bad_request", "detail": "unknown field", "text": None}
+BLAMED = (("qa", "rephrase/bad_request"),)
+
+
+def stopped(place, *rows: list[dict], whole_documents=False, blamed=BLAMED):
+    """A run that had committed one document after the other, some of whose rows were charged with what was not their fault."""
+    tenure = claim(place, None, State(), myself(), RUN | {"splits": SPLITS[:1]})
+    for number, some in enumerate(rows):
+        write_orders(tenure.ledger, f"w-{number}", [order(SPLITS[0], 10 * number, 10 * number + 10, some)])
+    tenure.take_back(lambda ledger, state: without_blamed(ledger, state, blamed, whole_documents))
+    sweep(tenure)
+    return tenure
+
+
+def test_of_what_the_engine_is_to_blame_for_only_that_is_taken_back(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    first = rows_of(SPLITS[0], 0, qa=REFUSED, easy=FAILED)  # nothing was kept here: it goes altogether
+    second = rows_of(SPLITS[0], 10, qa=REFUSED)
+    third = rows_of(SPLITS[0], 20, easy=REFUSED)  # another style's, which nobody blames
+    tenure = stopped(place, first, second, third)
+    assert tenure.state.done[SPLITS[0]].outside(((0, 0), (30, 0))) == [((0, 0), (10, 1))]
+    assert tenure.state.redo == {SPLITS[0]: [Unit(10, 0, "a10-qa-0")]}
+    assert ids(place, "rejected") == ["a20-easy-0"]
+    assert read_records(place).now().counts == tenure.state.counts
+
+
+def test_a_run_that_could_not_work_leaves_nothing_behind(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    tenure = stopped(
+        place, *(rows_of(SPLITS[0], 10 * n, qa=REFUSED, easy=REFUSED) for n in range(3)), blamed=((None, BLAMED[0][1]),)
+    )
+    assert not any(done.spans for done in tenure.state.done.values()) and not tenure.state.counts.get(
+        "rejected", {}
+    ).get("qa")
+    assert ids(place, "data") == ids(place, "rejected") == []
+
+
+def test_what_an_earlier_run_charged_stays_and_what_it_kept_is_not_lost_with_what_is_done_again(place):
+    """A unit that failed is done again, and refused by an engine that refuses all."""
+    records = read_records(place)
+    ledger = next_ledger(place, records)
+    before = without_failures(ledger, folded(ledger, records.state, records.tail), whole_documents=False)
+    kept = ids(place, "data")
+    tenure = claim(place, records, before, myself(), RUN)
+    write_orders(
+        tenure.ledger, "r-0", [Order(SPLITS[0], ((0, 0), (0, 1)), completed(row(SPLITS[0], 0, "qa", **REFUSED)))]
+    )
+    tenure.take_back(lambda ledger, state: without_blamed(ledger, state, BLAMED, whole_documents=False))
+    sweep(tenure)
+    assert tenure.state.redo == {SPLITS[0]: [Unit(0, 0, "a0-qa-0")]}
+    assert ids(place, "data") == kept and ids(place, "rejected") == ["a10-easy-0"]
+
+
+def test_where_documents_stay_whole_the_commits_that_are_blamed_go_altogether(tmp_path):
+    place = Place(str(tmp_path), StorageConfig())
+    tenure = stopped(place, rows_of(SPLITS[0], 0, qa=REFUSED), rows_of(SPLITS[0], 10), whole_documents=True)
+    assert tenure.state.done[SPLITS[0]].outside(((0, 0), (20, 0))) == [((0, 0), (10, 0))] and tenure.state.redo == {}
 
 
 def test_what_is_done_again_counts_once(place):

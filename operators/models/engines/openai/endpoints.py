@@ -4,16 +4,18 @@ import asyncio
 import base64
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from operators.errors import BadRequest
 from operators.models.engines.base import EngineFailure
 from operators.models.engines.openai.protocol import read_refusal, served_models
+from operators.models.engines.openai.proxies import Proxy, proxy_for
 
 PROBES, PROBE_TIMEOUT_S = 4, 10.0
 NOBODY_BEHIND = (502, 503, 504)  # what a proxy says for a server that is not there
+PROXY_REFUSES = 407  # it wants other credentials
 LONGEST_BACKOFF_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -29,20 +31,24 @@ class Endpoint:
     """One address.
 
     `name` is without the secrets that it may carry. Nothing is sent before `free_at` (loop time). `refusals` counts the
-    failed connections in a row.
+    failed connections in a row. `proxy` is the one through which it is reached.
     """
 
     name: str
     query: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    proxy: Proxy | None = None
     in_flight: int = 0
     free_at: float = 0.0
     refusals: int = 0
 
     @classmethod
-    def parse(cls, base_url: str, key: str = "") -> "Endpoint":
-        """Take an address apart. Credentials in it (http://user:password@host) go before the key. Raises BadRequest."""
+    def parse(cls, base_url: str, key: str = "", block: str = "engine.openai") -> "Endpoint":
+        """Take an address apart; `block` names the settings that it stands in.
+
+        Credentials in it (http://user:password@host) go before the key. Raises BadRequest.
+        """
         try:
             parts = urlsplit(base_url.strip())
             name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
@@ -50,7 +56,7 @@ class Endpoint:
         except ValueError:
             sound, name = False, base_url.rpartition("@")[2]
         if not sound:
-            raise BadRequest(f"engine.openai.base_url is {name!r}; it must look like http://localhost:8000/v1.")
+            raise BadRequest(f"{block}.base_url is {name!r}; it must look like http://localhost:8000/v1.")
         headers = {"Content-Type": "application/json"}
         password = parts.password or ""
         if parts.username is not None:
@@ -65,10 +71,24 @@ class Endpoint:
         """Give the full URL of a path; it may hold secrets."""
         return self.name + path + (f"?{self.query}" if self.query else "")
 
+    def by_environment(self) -> "Endpoint":
+        """Give the endpoint with the proxy that the environment names. Raises EngineFailure for one that cannot be used."""
+        return replace(self, proxy=proxy_for(self.name))
+
+    def asked(self) -> dict[str, Any]:
+        """Give what aiohttp must be told with every request: header fields, the proxy, and to follow nobody elsewhere."""
+        told = self.proxy.asked(self.name) if self.proxy else {}
+        return told | {"headers": self.headers | told.get("headers", {}), "allow_redirects": False}
+
+    @property
+    def way(self) -> str:
+        """Say through which proxy it is reached, where there is one."""
+        return f" through the proxy {self.proxy.url} of {self.proxy.variable}" if self.proxy else ""
+
     def redacted(self, text: object) -> str:
         """Take the secrets out of what a server or a library wrote."""
         text = str(text)
-        for secret in self.secrets:
+        for secret in (*self.secrets, *(self.proxy.secrets if self.proxy else ())):
             text = text.replace(secret, "***")
         return text
 
@@ -76,8 +96,8 @@ class Endpoint:
 class Endpoints:
     """Addresses that serve the same model. Everything that is sent waits for its turn here."""
 
-    def __init__(self, endpoints: list[Endpoint], requests_per_minute: int | None, backoff_s: float):
-        self.endpoints, self.backoff_s = endpoints, backoff_s
+    def __init__(self, endpoints: list[Endpoint], requests_per_minute: int | None, backoff_s: float, block: str):
+        self.endpoints, self.backoff_s, self.block = endpoints, backoff_s, block
         self.models: dict[str, int | None] = {}  # what they serve: name -> least context in tokens, where it is told
         self._every = 60 / requests_per_minute if requests_per_minute else 0.0
         self._next = 0.0
@@ -115,9 +135,9 @@ class Endpoints:
         for trouble in troubles:
             if isinstance(trouble, BaseException):
                 raise trouble
-        told = [f"nothing answers at {e.name} ({t})" for e, t in zip(self.endpoints, troubles, strict=True) if t]
+        told = [f"nothing answers at {e.name}{e.way} ({t})" for e, t in zip(self.endpoints, troubles, strict=True) if t]
         if len(told) == len(self.endpoints):
-            raise EngineFailure(f"{'; '.join(told)}. Is the server running, and is engine.openai.base_url its address?")
+            raise EngineFailure(f"{'; '.join(told)}. Is the server running, and is {self.block}.base_url its address?")
         for line in told:
             log.warning("%s; going on without it", line)
 
@@ -134,21 +154,19 @@ class Endpoints:
         """Ask for the list of models; any answer proves that the server is there. Returns what went wrong."""
         import aiohttp
 
-        asked = {
-            "headers": endpoint.headers,
-            "timeout": aiohttp.ClientTimeout(total=timeout_s),
-            "allow_redirects": False,
-        }
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with session.get(endpoint.url("/models"), **asked) as answer:
+            async with session.get(endpoint.url("/models"), timeout=timeout, **endpoint.asked()) as answer:
                 content = await answer.read()
         except TimeoutError:
             return f"no answer within {timeout_s:g} s"
+        except aiohttp.ClientHttpProxyError as error:
+            return f"the proxy says {error.status} {endpoint.redacted(error.message)}"
         except (aiohttp.ClientError, OSError) as error:
             return endpoint.redacted(error) or type(error).__name__
         if answer.status == 401:
             raise PermissionError(f"{endpoint.name} refuses the key ({endpoint.redacted(read_refusal(content))})")
-        if answer.status in NOBODY_BEHIND:
+        if answer.status in NOBODY_BEHIND or answer.status == PROXY_REFUSES:
             return f"HTTP {answer.status}"
         for name, context in served_models(content).items():
             self.models[name] = min(filter(None, (context, self.models.get(name))), default=None)

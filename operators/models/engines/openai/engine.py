@@ -5,35 +5,37 @@ import os
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import msgspec
 
 from operators.errors import BadRequest
 from operators.models.engines.base import Completion, EngineFailure, Request
-from operators.models.engines.openai.endpoints import LONGEST_BACKOFF_S, Endpoint, Endpoints, backoff
+from operators.models.engines.openai.answers import read_answer
+from operators.models.engines.openai.endpoints import LONGEST_BACKOFF_S, PROXY_REFUSES, Endpoint, Endpoints, backoff
 from operators.models.engines.openai.protocol import (
     MOST_DETAIL,
     Fault,
+    ServerError,
     pause_asked_for,
-    read_answer,
     read_refusal,
     speaks_of_length,
 )
-from operators.models.engines.refusals import FEWEST_LOST, Refusals
 from operators.settings import setting
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 MAY_PASS = (408, 409, 425, 429)  # and all of 5xx
 TIMEOUT_TRIES = 3
+ANSWER_TRIES = 3  # of a request whose answers are paid for and end in a failure
+FEWEST_LOST = 20  # requests in a row that must come to nothing before the endpoint is blamed, not they
+NOTHING_CAME = ("endpoint_error", "timeout", "bad_answer")
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_PAUSE_S = 900.0  # an endpoint that asks for more has run out of a quota, not of breath
 RATE_LIMIT_COST = 0.25  # of a retry: the limit is shared, so a request is turned away through no fault of its own
-CHECK_BODY = (
-    "Check engine.openai.extra and engine.openai.model; "
-    "a model without a chat template wants engine.openai.api=completions."
-)
+CAPS = ("max_tokens", "max_completion_tokens", "max_new_tokens", "n_predict")  # as servers call the cap of a completion
+PROXY_ADVICE = "Give its credentials in its address, http://USER:PASSWORD@HOST:PORT, or name the server in NO_PROXY."
+SHORT = 16  # tokens: the shortest cap that every server takes
 
 
 @dataclass
@@ -71,17 +73,20 @@ class OpenAIConfig:
 class OpenAIEngine:
     """Complete requests at one or several endpoints.
 
-    Faults that may pass (connection lost, timeout, HTTP 408, 409, 425, 429, 5xx, an unreadable answer) are retried
-    with exponential backoff and full jitter; a Retry-After holds back everything for that endpoint. An endpoint that
-    takes no connection is no request's fault: requests wait or go elsewhere, until it has refused more than
-    `max_retries` times in a row.
-    Raises BadRequest for settings that cannot work.
+    Faults that may pass (connection lost, timeout, HTTP 408, 409, 425, 429, 5xx, an unreadable answer, one that ended in a
+    failure) are retried with exponential backoff and full jitter; a Retry-After holds back everything for that endpoint. An
+    endpoint that takes no connection is no request's fault: requests wait or go elsewhere, until it has refused more than
+    `max_retries` times in a row. The proxies that the environment names are used.
+    `block` is the name under which the settings were given. Raises BadRequest for settings that cannot work.
     """
 
-    def __init__(self, config: OpenAIConfig):
-        _check(config)
-        self.config, self.model, self.seats = config, config.model, config.concurrency
+    def __init__(self, config: OpenAIConfig, block: str = "engine.openai"):
+        _check(config, block)
+        self.config, self.model, self.seats, self.block = config, config.model, config.concurrency, block
         self.context_tokens = config.context_tokens
+        self.advice = (
+            f"Check {block}.extra and {block}.model; a model without a chat template wants {block}.api=completions."
+        )
         self._session = None
 
     async def start(self) -> None:
@@ -90,15 +95,13 @@ class OpenAIEngine:
 
         await self.stop()
         config, key = self.config, os.environ.get(self.config.api_key_env, "").strip()
-        endpoints = [Endpoint.parse(url, key) for url in _urls(config)]
-        self._endpoints = Endpoints(endpoints, config.requests_per_minute, config.backoff_s)
+        endpoints = [Endpoint.parse(url, key, self.block).by_environment() for url in _urls(config)]
+        self._endpoints = Endpoints(endpoints, config.requests_per_minute, config.backoff_s, self.block)
         self._path, self._free_seats = PATHS[config.api], asyncio.Semaphore(self.seats)
         self._answered = self._lost = 0
-        names = ", ".join(endpoint.name for endpoint in endpoints)
-        self._refusals = Refusals(f"the endpoint {names}", self.seats, CHECK_BODY)
-        self._failure: str | None = None
+        self._failure: tuple[str, tuple[str, ...]] | None = None
         self._unreachable = aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError
-        self._broken = aiohttp.ClientError, OSError
+        self._tunnel_refused, self._broken = aiohttp.ClientHttpProxyError, (aiohttp.ClientError, OSError)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=config.timeout_s, sock_connect=CONNECT_TIMEOUT_S),
@@ -121,17 +124,30 @@ class OpenAIEngine:
 
     async def complete(self, request: Request) -> Completion:
         """Send until it is answered or `max_retries` is used up. Raises EngineFailure where no request can pass."""
-        body = msgspec.json.encode(self._body(request))
+        body = self._body(request)
         spent, answered_before = 0.0, self._answered
         while True:
             try:
                 async with self._free_seats:
-                    return self._refusals.judge(await self._attempt(body))
+                    return await self._to_an_end(body)
             except Fault as fault:
                 spent += fault.cost
-                if spent > self.config.max_retries:
+                if fault.answered or spent > self.config.max_retries:
                     return self._give_up(fault, answered_before)
             await asyncio.sleep(random.random() * backoff(self.config.backoff_s, spent - 1))
+
+    async def _to_an_end(self, body: dict[str, Any]) -> Completion:
+        """Send again, at once and in the same seat, what was answered and broke off.
+
+        Were the seat given up, all that waits would be paid for twice before it is seen that nothing is ever answered to its end.
+        """
+        for tries in range(min(ANSWER_TRIES, self.config.max_retries + 1), 0, -1):
+            try:
+                return await self._attempt(body)
+            except Fault as fault:
+                if tries == 1 or not fault.answered:
+                    raise
+        raise AssertionError("there is at least one try")
 
     def _body(self, request: Request) -> dict[str, Any]:
         body = {
@@ -148,16 +164,42 @@ class OpenAIEngine:
             body["prompt"] = "\n\n".join(message["content"] for message in request.messages)
         return {name: value for name, value in (body | self.config.extra).items() if value is not None}
 
-    async def _attempt(self, body: bytes) -> Completion:
+    async def _attempt(self, body: dict[str, Any]) -> Completion:
         """Send once. Raises Fault where another attempt may help, EngineFailure where none can."""
         endpoint = await self._endpoints.turn()
-        if self._failure:
-            raise EngineFailure(self._failure)
-        endpoint.in_flight += 1
-        began, url = asyncio.get_running_loop().time(), endpoint.url(self._path)
+        status, headers, content = await self._send(endpoint, body)
         try:
-            async with self._session.post(url, data=body, headers=endpoint.headers, allow_redirects=False) as answer:
+            if status < 300:
+                completion = self._read(content, body)
+                self._answered += 1
+                return completion
+        except ServerError as error:
+            status, content = error.status, error.content
+        except Fault as fault:
+            self._answered += fault.answered
+            raise
+        refusal = self._refusal(endpoint, status, headers, content)
+        if refusal.error == "too_long" and status != 413 and await self._fits(endpoint, body):
+            return replace(
+                refusal, error="no_room", detail=f"no room for {_caps(body)} beyond the prompt: {refusal.detail}"
+            )
+        return refusal
+
+    async def _send(self, endpoint: Endpoint, body: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        """Send once, and give status, header fields and body of what comes back. Raises Fault and EngineFailure."""
+        if self._failure:
+            raise EngineFailure(*self._failure)
+        endpoint.in_flight += 1
+        began, url, data = asyncio.get_running_loop().time(), endpoint.url(self._path), msgspec.json.encode(body)
+        try:
+            async with self._session.post(url, data=data, **endpoint.asked()) as answer:
                 content = await answer.read()
+        except self._tunnel_refused as error:
+            if error.status == PROXY_REFUSES:
+                self._fail(
+                    f"{endpoint.name} is not reached{endpoint.way}: {error.status} {error.message}. {PROXY_ADVICE}"
+                )
+            raise self._refused(endpoint, began, f"{error.status} {error.message}") from error
         except self._unreachable as error:
             raise self._refused(endpoint, began, error) from error
         except TimeoutError as error:
@@ -169,17 +211,26 @@ class OpenAIEngine:
         finally:
             endpoint.in_flight -= 1
         endpoint.refusals = 0
-        if answer.status >= 300:
-            return self._refusal(endpoint, answer.status, answer.headers, content)
-        completion = self._read(content)
-        self._answered += 1
-        return completion
+        return answer.status, answer.headers, content
 
-    def _read(self, content: bytes) -> Completion:
-        return read_answer(content)
+    async def _fits(self, endpoint: Endpoint, body: dict[str, Any]) -> bool:
+        """Find out whether the prompt that was refused for its length is taken with a short answer behind it."""
+        caps = {name: SHORT for name in CAPS if isinstance(body.get(name), int) and body[name] > SHORT}
+        if not caps:
+            return False
+        status, _, content = await self._send(endpoint, body | caps)
+        try:
+            return status < 300 and bool(self._read(content, body))
+        except Fault as fault:
+            return fault.answered
+        except ServerError:
+            return False
 
-    def _refused(self, endpoint: Endpoint, began: float, error: Exception) -> Fault:
-        trouble = f"{endpoint.name} ({endpoint.redacted(error)})"
+    def _read(self, content: bytes, body: dict[str, Any]) -> Completion:
+        return read_answer(content, body.get("max_tokens"))
+
+    def _refused(self, endpoint: Endpoint, began: float, error: Exception | str) -> Fault:
+        trouble = f"{endpoint.name}{endpoint.way} ({endpoint.redacted(error)})"
         if self._endpoints.refused(endpoint, began) > self.config.max_retries:
             self._fail(f"nothing answers any more at {trouble}. Once the server is back, run again.")
         return Fault("endpoint_error", f"no connection to {trouble}", cost=0)
@@ -194,6 +245,8 @@ class OpenAIEngine:
                 self._fail(f"{endpoint.name} sends us away for {pause:.0f} s or until we pay ({said}).")
             self._endpoints.pause(endpoint, pause)
             raise Fault("endpoint_error", said, RATE_LIMIT_COST if status == 429 else 1)
+        if status == PROXY_REFUSES:
+            self._fail(f"{endpoint.name} is not reached{endpoint.way} ({said}). {PROXY_ADVICE}")
         # 403 may be a moderator's word on one text: it condemns the key only while nobody has been answered.
         if status < 400 or status in (401, 402, 404) or (status == 403 and not self._answered):
             location = endpoint.redacted(headers.get("Location", ""))
@@ -203,18 +256,19 @@ class OpenAIEngine:
 
     def _give_up(self, fault: Fault, answered_before: int) -> Completion:
         """Let one request go. When many in a row saw nobody answered meanwhile, the endpoint is to blame, not they."""
-        self._lost = self._lost + 1 if self._answered == answered_before else 0
+        self._lost = self._lost + 1 if self._answered == answered_before and not fault.answered else 0
         if self._lost >= max(self.seats, FEWEST_LOST):
-            self._fail(f"{self._lost} requests in a row came to nothing: {fault}. Once the server works, run again.")
+            said = f"{self._lost} requests in a row came to nothing: {fault}. Once the server works, run again."
+            self._fail(said, blames=NOTHING_CAME)
         return Completion(None, error=fault.error, detail=fault.detail)
 
-    def _fail(self, message: str) -> NoReturn:
-        self._failure = message
-        raise EngineFailure(message)
+    def _fail(self, message: str, blames: tuple[str, ...] = ()) -> NoReturn:
+        self._failure = message, blames
+        raise EngineFailure(message, blames)
 
     def _advice(self, status: int, location: str = "") -> str:
         if location:
-            return f"Give the address to which it redirects as engine.openai.base_url: {location}"
+            return f"Give the address to which it redirects as {self.block}.base_url: {location}"
         if status in (401, 403):
             variable = self.config.api_key_env
             state = "its value is refused" if os.environ.get(variable) else "it is not set"
@@ -222,24 +276,29 @@ class OpenAIEngine:
         if status == 402:
             return "The account behind the key has no credit."
         served = f" It serves: {', '.join(self._endpoints.models)}." if self._endpoints.models else ""
-        return f"Check engine.openai.base_url (it often ends in /v1) and engine.openai.model={self.model}.{served}"
+        return f"Check {self.block}.base_url (it often ends in /v1) and {self.block}.model={self.model}.{served}"
+
+
+def _caps(body: dict[str, Any]) -> str:
+    """Name the cap of an answer that a body asks for."""
+    return ", ".join(f"{name}={body[name]}" for name in CAPS if body.get(name))
 
 
 def _urls(config: OpenAIConfig) -> list[str]:
     return [config.base_url] if isinstance(config.base_url, str) else list(config.base_url)
 
 
-def _check(config: OpenAIConfig) -> None:
+def _check(config: OpenAIConfig, block: str) -> None:
     if not config.base_url:
-        raise BadRequest("engine.openai.base_url is empty. Give the server's address, as http://localhost:8000/v1.")
+        raise BadRequest(f"{block}.base_url is empty. Give the server's address, as http://localhost:8000/v1.")
     for url in _urls(config):
-        Endpoint.parse(url)
+        Endpoint.parse(url, block=block)
     if not config.model:
-        raise BadRequest("engine.openai.model is empty. Give the name that the server lists under /v1/models.")
+        raise BadRequest(f"{block}.model is empty. Give the name that the server lists under /v1/models.")
     if config.api not in PATHS:
-        raise BadRequest(f"engine.openai.api is {config.api!r}; it can be {' or '.join(PATHS)}.")
+        raise BadRequest(f"{block}.api is {config.api!r}; it can be {' or '.join(PATHS)}.")
     least = {"concurrency": 1, "timeout_s": 0.001, "max_retries": 0, "backoff_s": 0, "requests_per_minute": 1}
     for name, limit in least.items():
         value = getattr(config, name)
         if value is not None and value < limit:
-            raise BadRequest(f"engine.openai.{name} is {value}; it must be at least {limit}.")
+            raise BadRequest(f"{block}.{name} is {value}; it must be at least {limit}.")

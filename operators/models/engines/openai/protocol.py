@@ -1,52 +1,81 @@
-"""What comes back from an OpenAI-type server: answers, refusals, pauses, and the list of its models."""
+"""What an OpenAI-type server says beside its answers: refusals, errors, pauses, and the list of its models."""
 
+import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from operators.models.engines.base import Completion
-
 MOST_DETAIL = 500  # characters of a server's message that are kept
 BROKEN_JSON = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # all that odd JSON can lead to
+GZIP = b"\x1f\x8b\x08"
+STATUSES = {
+    "rate_limit": 429,
+    "quota": 429,
+    "model_not_found": 404,
+    "invalid_api_key": 401,
+    "invalid_request": 400,
+    "bad_request": 400,
+}
 OF_LENGTH = re.compile(r"context|length|too (long|large|many tokens)|longer than|max_new_tokens|max_model_len", re.I)
 
 
 class Fault(Exception):
-    """An attempt failed in a way that may pass. `cost` is how much of one retry it uses up."""
+    """An attempt failed in a way that may pass. `cost` is how much of one retry it uses up.
 
-    def __init__(self, error: str, detail: str, cost: float = 1.0):
-        super().__init__(f"{error}: {detail}")
-        self.error, self.detail, self.cost = error, detail[:MOST_DETAIL], cost
-
-
-def read_answer(content: bytes) -> Completion:
-    """Read the body of a completion, chat or plain. Raises Fault("bad_answer") if it is not one.
-
-    A null text (a refusal, a model that spent all its tokens on thinking) is final: the same would come again.
+    `answered`: the server did answer, and has been paid for it, but not to the end.
     """
+
+    def __init__(self, error: str, detail: str, cost: float = 1.0, answered: bool = False):
+        super().__init__(f"{error}: {detail}")
+        self.error, self.detail, self.cost, self.answered = error, detail[:MOST_DETAIL], cost, answered
+
+
+class ServerError(Exception):
+    """An error in the place of an answer, under a status that says that all is well. `status` is the one that it names."""
+
+    def __init__(self, status: int, content: bytes):
+        super().__init__(f"HTTP 200 with an error {status}")
+        self.status, self.content = status, content
+
+
+def unpacked(content: bytes) -> bytes:
+    """Undo gzip that no header told of. Raises ValueError where it is broken."""
+    if not content.startswith(GZIP):
+        return content
     try:
-        answer = json.loads(content)
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        reason = choice.get("finish_reason")
-        usage = answer.get("usage") or {}
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    except BROKEN_JSON as error:
-        raise Fault("bad_answer", f"the server's answer is no completion: {read_refusal(content)}") from error
-    counts = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached) or 0
-    if not isinstance(text, str) or reason == "content_filter":
-        return Completion(None, None, *counts, error="bad_answer", detail=f"no text came (finish_reason {reason})")
-    if not text.isascii():  # JSON can carry half a character pair, which no file can hold
-        text = text.encode("utf-8", "replace").decode()
-    return Completion(text, "length" if reason in ("length", "max_tokens", "model_length") else "stop", *counts)
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"broken gzip ({error})") from error
+
+
+def error_in(body: Any) -> ServerError | None:
+    """Find the error that a body holds in the place of choices."""
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    if not error and (body.get("object") == "error" or ("choices" not in body and body.get("message"))):
+        error = body
+    return ServerError(_status(error, body), json.dumps({"error": error}).encode()) if error else None
+
+
+def _status(error: Any, body: dict[str, Any]) -> int:
+    """Give the status that an error names by number or by word; 500 where it names none."""
+    named = [
+        one.get(name) for one in (error, body) if isinstance(one, dict) for name in ("code", "status", "status_code")
+    ]
+    numbers = [int(str(value)) for value in named if re.fullmatch("[45][0-9]{2}", str(value))]
+    words = " ".join(map(str, [*named, error.get("type") if isinstance(error, dict) else error])).lower()
+    return numbers[0] if numbers else next((status for word, status in STATUSES.items() if word in words), 500)
 
 
 def read_refusal(content: bytes) -> str:
     """Find the server's message in the body of an error, wherever it put it."""
     try:
+        content = unpacked(content)
         answer: Any = json.loads(content)
     except (ValueError, RecursionError):
         return content[:MOST_DETAIL].decode("utf-8", "replace")
@@ -78,10 +107,11 @@ def pause_asked_for(headers: Mapping[str, str]) -> float:
 def served_models(content: bytes) -> dict[str, int | None]:
     """Read the list of models and the context of each in tokens, None where the server does not tell."""
     try:
-        return {str(model["id"]): _count(model.get("max_model_len")) for model in json.loads(content)["data"]}
+        return {str(model["id"]): count(model.get("max_model_len")) for model in json.loads(unpacked(content))["data"]}
     except BROKEN_JSON:
         return {}
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """Read a number of tokens; None for what is none."""
     return value if isinstance(value, int) and 0 <= value < 2**31 else None

@@ -10,7 +10,7 @@ from typing import Any
 from operators.errors import BadRequest
 from operators.models.engines.base import Completion, EngineFailure, Request
 from operators.models.engines.chat import prompt_tokens
-from operators.models.engines.refusals import Refusals
+from operators.models.engines.endings import CAPPED, WHOLE
 from operators.models.engines.transformers.row_sampling import RowLimits, RowSampler
 from operators.settings import setting
 
@@ -42,6 +42,8 @@ class TransformersEngine:
     fails is halved until the request to blame is alone. Raises BadRequest for settings that cannot work.
     """
 
+    advice = CHECK_MODEL
+
     def __init__(self, config: TransformersConfig):
         if not config.model:
             raise BadRequest("engine.transformers.model is empty. Give a model folder or a name on the hub.")
@@ -65,7 +67,6 @@ class TransformersEngine:
                 "Check engine.transformers.model, device and dtype, or choose engine.openai (a server)."
             ) from error
         self._failure = None
-        self._refusals = Refusals(f"transformers with {self.model}", self.seats, CHECK_MODEL)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._feeding = asyncio.create_task(self._feed())
 
@@ -81,13 +82,10 @@ class TransformersEngine:
         gc.collect()
 
     async def complete(self, request: Request) -> Completion:
-        if self._failure:
-            raise EngineFailure(self._failure)
-        return self._refusals.judge(await self._complete(request))
-
-    async def _complete(self, request: Request) -> Completion:
         from jinja2 import TemplateError
 
+        if self._failure:
+            raise EngineFailure(self._failure)
         try:
             ids = prompt_tokens(self._tokenizer, request.messages)
         except TemplateError as error:
@@ -212,15 +210,15 @@ class TransformersEngine:
         )
 
     def _completion(self, waiting: _Waiting, cut: tuple[list[int], str]) -> Completion:
-        ids, finish_reason = cut
+        ids, end = cut
+        counts = len(waiting.ids), len(ids)
+        if end not in (WHOLE, CAPPED):
+            return Completion(
+                None, None, *counts, error=end, detail=f"generate ended after {len(ids)} tokens, for no reason"
+            )
         text = self._tokenizer.decode(ids, skip_special_tokens=True)
         found = [text.find(stop) for stop in waiting.request.stop if stop in text]
-        return Completion(
-            text[: min(found)] if found else text,
-            finish_reason,
-            prompt_tokens=len(waiting.ids),
-            completion_tokens=len(ids),
-        )
+        return Completion(text[: min(found)] if found else text, end, *counts)
 
 
 def _refused(error: BaseException) -> Completion:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from operators.models.engines.base import Request
+from operators.models.engines.endings import CAPPED, UNFINISHED, WHOLE
 
 # Shapes: B rows of T tokens, V words of the vocabulary.
 
@@ -79,10 +80,10 @@ class RowLimits:
         return False
 
     def cut(self, row: int, ids: list[int]) -> tuple[list[int], str]:
-        """Cut a row's new tokens, padded to its batch, where it ended: (tokens with the end token, finish reason)."""
+        """Cut a row's new tokens, padded to its batch, where it ended: (tokens with the end token, how it ended)."""
         max_tokens = self.limits[row][0]
         ids = ids[: min(max_tokens, self.stopped_at.get(row, max_tokens))]
         end = next((place for place, token in enumerate(ids) if token in self.ends), None)
         if end is not None:
-            return ids[: end + 1], "stop"
-        return ids, "stop" if row in self.stopped_at else "length"
+            return ids[: end + 1], WHOLE
+        return ids, WHOLE if row in self.stopped_at else CAPPED if len(ids) == max_tokens else UNFINISHED

@@ -10,7 +10,7 @@ from operators.errors import BadRequest
 from operators.models.engines.base import Completion, EngineFailure, Request
 from operators.models.engines.chat import prompt_tokens
 from operators.models.engines.context import ELSEWHERE, check_vllm_arguments
-from operators.models.engines.refusals import Refusals
+from operators.models.engines.endings import CAPPED, WHOLE, ending
 from operators.models.engines.vllm.arguments import lacks_avx2, quieten, with_defaults
 from operators.models.engines.vllm.lifeline import Lifeline
 
@@ -20,6 +20,7 @@ LIKELY_MAX_NUM_SEQS = 256  # vLLM's own for offline work on most devices; it dec
 FATAL_DEATHS = 3  # of the engine, with the same request in flight
 MOST_DEATHS_IN_A_ROW = 5  # without one completion between them
 FIRST_ANSWER_S = 120.0
+ANSWER_TRIES = 3  # of a request whose answers end in a failure
 CHECK_MODEL = (
     "Check chat template and generation_config.json of engine.vllm.model, and temperature, top_p and max_tokens."
 )
@@ -33,6 +34,8 @@ class VllmEngine:
     leaves no room for one token is refused as too_long; a max_tokens beyond the context is cut to what is left of it.
     `seats` is an estimate until `start` has asked vLLM. On the CPU, with chunked prefill, seeds are not honoured.
     """
+
+    advice = CHECK_MODEL
 
     def __init__(self, arguments: dict[str, Any]):
         self.arguments = dict(arguments)
@@ -60,7 +63,6 @@ class VllmEngine:
         self.context_tokens = self._llm.model_config.max_model_len
         self.seats = _seats(self._llm.vllm_config.scheduler_config.max_num_seqs)
         self._free_seats = asyncio.Semaphore(self.seats)
-        self._refusals = Refusals(f"vLLM with {self.model}", self.seats, CHECK_MODEL)
 
     async def stop(self) -> None:
         self._failure = "the engine was stopped"
@@ -73,12 +75,9 @@ class VllmEngine:
         self._encoder.shutdown(wait=False)
 
     async def complete(self, request: Request) -> Completion:
-        self._check()
-        return self._refusals.judge(await self._complete(request))
-
-    async def _complete(self, request: Request) -> Completion:
         from jinja2 import TemplateError
 
+        self._check()
         loop = asyncio.get_running_loop()
         try:
             ids = await loop.run_in_executor(self._encoder, prompt_tokens, self._tokenizer, request.messages)
@@ -92,7 +91,15 @@ class VllmEngine:
                 detail=f"the prompt has {len(ids)} tokens, the context {self.context_tokens}",
             )
         async with self._free_seats:
-            return await self._outlive(request, ids, min(request.max_tokens, room))
+            return await self._to_an_end(request, ids, min(request.max_tokens, room))
+
+    async def _to_an_end(self, request: Request, ids: list[int], max_tokens: int) -> Completion:
+        """Issue a request again whose answer ended in a failure, a few times."""
+        for _ in range(ANSWER_TRIES):
+            completion = await self._outlive(request, ids, max_tokens)
+            if completion.error is None or completion.completion_tokens is None:
+                break  # else there was an answer, and it broke off
+        return completion
 
     async def _outlive(self, request: Request, ids: list[int], max_tokens: int) -> Completion:
         """Issue a request again when the engine died under it, until it is the suspect."""
@@ -132,15 +139,12 @@ class VllmEngine:
         except EngineGenerateError as error:  # vLLM wraps in it what it did not foresee
             return _refused("bad_request", error.__cause__ or error)
         answer = output.outputs[0]
-        if answer.finish_reason not in ("stop", "length"):
-            return Completion(None, error="bad_answer", detail=f"vLLM ended it with {answer.finish_reason!r}")
-        return Completion(
-            answer.text,
-            answer.finish_reason,
-            prompt_tokens=len(ids),
-            completion_tokens=len(answer.token_ids),
-            cached_tokens=output.num_cached_tokens or 0,
-        )
+        counts = len(ids), len(answer.token_ids), output.num_cached_tokens or 0
+        end = ending(answer.finish_reason or "null")  # what vLLM gives last has its reason
+        if end not in (WHOLE, CAPPED):
+            detail = f"finish_reason {answer.finish_reason!r} after {len(answer.token_ids)} tokens"
+            return Completion(None, None, *counts, error=end, detail=detail)
+        return Completion(answer.text, end, *counts)
 
     def _sampling(self, request: Request, max_tokens: int):
         from vllm import SamplingParams

@@ -6,7 +6,6 @@ import pytest
 
 from operators.models.engines.base import Engine, Request
 from operators.models.engines.openai.engine import OpenAIConfig, OpenAIEngine
-from operators.models.engines.refusals import FEWEST_LOST
 from tests.fakes.openai_server import running_server
 
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. " * 2
@@ -33,9 +32,8 @@ def test_an_engine_keeps_its_promises(name, request):
         async with asyncio.timeout(240):
             await engine.start()
             try:
-                await refused_requests_are_to_blame_themselves(engine, FEWEST_LOST - 1)
+                await refused_requests_are_told_of_their_own_fault(engine, 2 * max(engine.seats, 20))
                 await each_request_gets_its_own_answer(engine)
-                await refused_requests_are_to_blame_themselves(engine, 2 * max(engine.seats, FEWEST_LOST))
                 await an_overlong_request_errors_alone(engine)
                 await a_cancelled_request_gives_its_seat_back(engine)
             finally:
@@ -44,8 +42,8 @@ def test_an_engine_keeps_its_promises(name, request):
     asyncio.run(check())
 
 
-async def refused_requests_are_to_blame_themselves(engine: Engine, count: int) -> None:
-    """Few of them before the first answer, any number after it."""
+async def refused_requests_are_told_of_their_own_fault(engine: Engine, count: int) -> None:
+    """Whether that is the engine's own is for those to judge who see all of a kind."""
     completions = await asyncio.gather(*(engine.complete(ask(n, 4, "<<400>>", top_p=3.0)) for n in range(count)))
     assert [completion.error for completion in completions] == ["bad_request"] * count
 

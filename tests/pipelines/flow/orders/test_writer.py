@@ -57,6 +57,9 @@ class Quiet:
     def settled(self, keys):
         self.keys += keys
 
+    def why(self):
+        return None
+
     explaining = nullcontext
 
 

@@ -8,8 +8,9 @@ from operators.errors import BadRequest
 from operators.models.engines.base import Completion, EngineFailure, Request
 from operators.models.engines.openai.endpoints import Endpoint
 from operators.models.engines.openai.engine import OpenAIConfig, OpenAIEngine
-from operators.models.engines.openai.protocol import Fault, pause_asked_for, read_answer, read_refusal, served_models
+from operators.models.engines.openai.protocol import pause_asked_for, read_refusal, served_models
 from tests.fakes.openai_server import running_server
+from tests.fakes.scripted_server import TEXT, chat, error, scripted_server
 
 PASSAGE = "In 1781 a flour merchant paid 40 pounds for two new stones. "
 QUICK = {"model": "fake", "concurrency": 4, "backoff_s": 0.01, "max_retries": 3, "timeout_s": 5}
@@ -31,14 +32,16 @@ def ask(text: str, max_tokens: int = 100) -> Request:
     return Request(text[:20], ({"role": "user", "content": text},), max_tokens, temperature=0.0, top_p=1.0, seed=1)
 
 
-def complete(url: str | list[str], *texts: str, **settings) -> list[Completion | BaseException]:
+def complete(url: str | list[str], *texts: str, max_tokens: int = 100, **settings) -> list[Completion | BaseException]:
     """Start an engine, complete all texts at once, stop it. A request that raises gives its exception."""
 
     async def run() -> list:
         engine = OpenAIEngine(OpenAIConfig(base_url=url, **QUICK | settings))
         await engine.start()
         try:
-            return await asyncio.gather(*(engine.complete(ask(text)) for text in texts), return_exceptions=True)
+            return await asyncio.gather(
+                *(engine.complete(ask(text, max_tokens)) for text in texts), return_exceptions=True
+            )
         finally:
             await engine.stop()
 
@@ -78,7 +81,7 @@ def test_a_fault_that_passes_is_retried(server, fault):
         ("drop", "endpoint_error", 4),
         ("429", "endpoint_error", 13),  # a rate limit has four times the patience
         ("garbage", "bad_answer", 4),
-        ("null", "bad_answer", 1),
+        ("null", "no_text", 1),
         ("400", "bad_request", 1),
         ("422", "bad_request", 1),
         ("413", "too_long", 1),
@@ -175,15 +178,41 @@ def test_many_bad_requests_among_good_ones_blame_no_server(server):
     assert [completion.error for completion in results] == [None, "endpoint_error"] * 50
 
 
-@pytest.mark.parametrize("status", [400, 422])
-def test_a_server_that_refuses_everybody_is_blamed_with_its_last_word(server, status):
-    results = complete(server.url, *(f"<<{status}>> {text}" for text in numbered(60)))
-    rejected = [result for result in results if isinstance(result, Completion)]
-    assert len(rejected) == 19 and {completion.error for completion in rejected} == {"bad_request"}
-    said = f"{server.url} refuses every request (20 of them, and none was answered; the last: This request is answered"
-    failures = [str(result) for result in results if isinstance(result, EngineFailure)]
-    assert len(failures) == 41 and said in failures[0]
-    assert all(setting in failures[0] for setting in ("engine.openai.extra", "engine.openai.model"))
+@pytest.mark.parametrize(("reason", "error"), [("abort", "unfinished"), ("content_filter", "filtered")])
+def test_half_an_answer_is_asked_for_again_and_never_taken(reason, error):
+    with scripted_server(lambda asked: chat(TEXT[:50], reason) if asked.tries < 3 else chat()) as server:
+        assert complete(server.url, PASSAGE)[0].text == TEXT
+        assert len(server.asked) == 3
+    with scripted_server(lambda asked: chat(TEXT[:50], reason)) as server:
+        lost = complete(server.url, *numbered(30), max_retries=8)
+        assert {(each.text, each.error) for each in lost} == {(None, error)} and reason in lost[0].detail
+        assert len(server.asked) == 90  # three times each: every answer is paid for
+
+
+def test_an_error_under_a_good_status_is_met_as_under_its_own(server):
+    passing, refused = error("Provider returned error", 429), error("unknown field min_p", 400)
+    with scripted_server(lambda asked: passing if asked.tries < 3 else chat()) as server:
+        assert complete(server.url, PASSAGE)[0].text == TEXT
+    with scripted_server(lambda asked: refused) as server:
+        [completion] = complete(server.url, PASSAGE)
+        assert (completion.error, completion.detail, len(server.asked)) == ("bad_request", "unknown field min_p 400", 1)
+    with scripted_server(lambda asked: error("no model fake", 404)) as server:
+        assert "no model fake" in str(complete(server.url, PASSAGE)[0])
+
+
+@pytest.mark.parametrize("extra", [{}, {"max_tokens": None, "max_completion_tokens": 400}])
+def test_a_cap_that_leaves_no_room_is_told_from_a_prompt_that_is_too_long(extra):
+    def answer(asked):
+        cap = asked.body.get("max_tokens") or asked.body["max_completion_tokens"]
+        if len(asked.prompt) // 4 + cap > 300:
+            return 400, {}, error("This model's maximum context length is 300 tokens.")
+        return chat()
+
+    with scripted_server(answer) as server:
+        fits, long = complete(server.url, PASSAGE, PASSAGE * 30, extra=extra, max_tokens=400)
+    assert (fits.error, long.error) == ("no_room", "too_long")
+    name = "max_completion_tokens" if extra else "max_tokens"
+    assert f"no room for {name}=400 beyond the prompt: This model's maximum context length is 300" in fits.detail
 
 
 def test_requests_spread_over_several_servers_and_outlive_one_of_them():
@@ -271,6 +300,28 @@ def test_settings_that_cannot_work_are_refused_before_the_start(settings, messag
         OpenAIEngine(OpenAIConfig(**{"base_url": "http://h/v1", "model": "m"} | settings))
 
 
+def test_errors_name_the_block_in_which_the_settings_stand(server):
+    for settings, said in (
+        ({"model": ""}, r"reference\.openai\.model"),
+        ({"base_url": "host"}, r"reference\.openai\.base_url"),
+    ):
+        with pytest.raises(BadRequest, match=said):
+            OpenAIEngine(OpenAIConfig(**{"base_url": "http://h/v1", "model": "m"} | settings), "reference.openai")
+    for settings in ({"base_url": "http://127.0.0.1:9/v1"}, {"base_url": server.url, "model": "other"}):
+        engine = OpenAIEngine(OpenAIConfig(**QUICK | settings), "reference.openai")
+
+        async def run(engine=engine) -> None:
+            await engine.start()
+            try:
+                await engine.complete(ask(PASSAGE))
+            finally:
+                await engine.stop()
+
+        with pytest.raises(EngineFailure, match=r"reference\.openai\.") as failure:
+            asyncio.run(run())
+        assert "engine.openai" not in str(failure.value)
+
+
 def test_no_secret_is_in_what_config_and_endpoint_show():
     url = "https://me:hunter2@host/v1/?key=sesame"
     endpoint = Endpoint.parse(url, "sk-key")
@@ -287,27 +338,6 @@ def test_retry_after_is_read_as_seconds_and_as_a_date():
     assert 25 < pause_asked_for({"Retry-After": formatdate(time.time() + 30, usegmt=True)}) <= 30
     assert pause_asked_for({"Retry-After": formatdate(1, usegmt=True)}) == 0
     assert pause_asked_for({"Retry-After": "soon"}) == pause_asked_for({}) == 0
-
-
-def test_answers_of_odd_servers_are_read():
-    assert read_answer(b'{"choices": [{"message": {"content": "hi"}, "finish_reason": null}]}') == Completion(
-        "hi", "stop"
-    )
-    text = read_answer(
-        b'{"choices": [{"text": "a\\ud83d", "finish_reason": "max_tokens"}], "usage": {"prompt_tokens": "x"}}'
-    )
-    assert text == Completion("a?", "length")
-    usage = b'{"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}}'
-    counted = read_answer(b'{"choices": [{"text": ""}], "usage": ' + usage + b"}")
-    assert counted == Completion("", "stop", 9, 2, 8)
-    filtered = read_answer(b'{"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}')
-    assert (filtered.error, filtered.text) == ("bad_answer", None)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"choices": []}', b'{"choices": [3]}', b"\xff\xfe", b"[" * 10**5])
-def test_what_is_no_completion_is_a_bad_answer(content):
-    with pytest.raises(Fault, match="bad_answer"):
-        read_answer(content)
 
 
 @pytest.mark.parametrize(

@@ -147,19 +147,33 @@ def test_an_unforeseen_failure_reaches_every_caller(runner, tiny_model, monkeypa
     assert [type(answer) for answer in answers] == [EngineFailure] * 5
 
 
-def test_a_chat_template_that_refuses_everybody_is_blamed(runner, tiny_model):
+def test_a_chat_template_that_refuses_a_request_is_told_of_with_it(runner, tiny_model):
     engine = TransformersEngine(TransformersConfig(model=tiny_model, batch_size=2))
 
     async def check():
         await engine.start()
         engine._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
-        answers = await asyncio.gather(*[engine.complete(ask(n)) for n in range(25)], return_exceptions=True)
+        answers = await asyncio.gather(*[engine.complete(ask(n)) for n in range(25)])
         await engine.stop()
         return answers
 
     answers = runner.run(check())
-    assert [answer.error for answer in answers[:19]] == ["bad_request"] * 19
-    assert all(isinstance(answer, EngineFailure) and "no such role" in str(answer) for answer in answers[19:])
+    assert {answer.error for answer in answers} == {"bad_request"} and "no such role" in answers[0].detail
+
+
+def test_an_answer_that_ended_before_its_end_and_its_cap_is_no_answer(runner, tiny_model):
+    engine = TransformersEngine(TransformersConfig(model=tiny_model, batch_size=2))
+
+    async def check():
+        await engine.start()
+        engine._ends, generate = [], engine._network.generate
+        engine._network.generate = lambda **words: generate(**words)[:, :-5]  # five tokens early
+        answer = await engine.complete(ask("early", max_tokens=16))
+        await engine.stop()
+        return answer
+
+    answer = runner.run(check())
+    assert (answer.text, answer.error, answer.completion_tokens) == (None, "unfinished", 11)
 
 
 def test_a_model_that_is_not_there_fails_with_advice(runner, tmp_path):

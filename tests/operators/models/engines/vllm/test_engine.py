@@ -11,9 +11,8 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.models.engines.base import EngineFailure, Request
-from operators.models.engines.refusals import ROUNDS, Refusals
 from operators.models.engines.vllm.arguments import with_defaults
-from operators.models.engines.vllm.engine import CHECK_MODEL, VllmEngine
+from operators.models.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.model
 PASSAGE = "The mill stands by the river, and the river turns its wheel from spring until the first hard frost. "
@@ -118,18 +117,43 @@ def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
     assert len(engine_cores(psutil.Process())) == 1
 
 
-def test_a_chat_template_that_refuses_everybody_is_blamed(runner, vllm_arguments, engine):
+def test_a_chat_template_that_refuses_a_request_is_told_of_with_it(runner, vllm_arguments, engine):
     from transformers import AutoTokenizer
 
     twin = VllmEngine(vllm_arguments)
     vars(twin).update(vars(engine), _tokenizer=AutoTokenizer.from_pretrained(vllm_arguments["model"]))
-    twin._refusals = Refusals("vLLM with tiny", twin.seats, CHECK_MODEL)  # this one has answered nobody yet
     twin._tokenizer.chat_template = "{{ raise_exception('no such role') }}"
-    with pytest.raises(
-        EngineFailure, match=r"vLLM with tiny refuses every request \(\d+ of them.*no such role.*template"
-    ):
-        runner.run(complete_all(twin, [ask(n) for n in range(ROUNDS * twin.seats)]))
+    completion = runner.run(twin.complete(ask("refused")))
+    assert completion.error == "bad_request" and "no such role" in completion.detail
     assert runner.run(engine.complete(ask("good"))).error is None
+
+
+class BreakingLLM:
+    """Stands where AsyncLLM stands: ends its answers for some reasons, one after the other."""
+
+    def __init__(self, *reasons: str):
+        self.reasons = iter(reasons)
+
+    async def generate(self, prompt, sampling, request_id):
+        from vllm.outputs import CompletionOutput, RequestOutput
+
+        answer = CompletionOutput(0, "fine", [5, 6], None, None, finish_reason=next(self.reasons))
+        yield RequestOutput(request_id, None, prompt["prompt_token_ids"], None, [answer], True)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (("abort", "error", "stop"), ("fine", "stop", None)),
+        (("length",), ("fine", "length", None)),
+        (("abort", "repetition", "abort"), (None, None, "unfinished")),
+    ],
+)
+def test_an_answer_that_ended_in_a_failure_is_asked_for_again_a_few_times(runner, engine, reasons, expected):
+    twin = VllmEngine(engine.arguments)
+    vars(twin).update(vars(engine), _llm=BreakingLLM(*reasons))
+    completion = runner.run(twin.complete(ask("broken")))
+    assert (completion.text, completion.finish_reason, completion.error) == expected
 
 
 class DyingLLM:

@@ -1,0 +1,50 @@
+"""An engine of which no request is answered is found out before it has spent the corpus."""
+
+from operators.errors import BadRequest
+from operators.models.engines.base import Completion, Engine, EngineFailure, Request, unforeseen
+from pipelines.exits import Blamed
+from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.board.verdicts import Fate
+from pipelines.flow.engines.wrapped import WrappedEngine
+from pipelines.reasons import REPHRASE
+
+CHECKED = ("bad_request", "error")  # of which an engine knows what the user should check
+
+
+class JudgedEngine(WrappedEngine):
+    """An engine that tells the scoreboard what becomes of the requests of each kind, until one of them is answered.
+
+    Raises Blamed where all engines together have answered none of so many that no request can be to blame.
+    """
+
+    def __init__(self, engine: Engine, report: Reporter):
+        super().__init__(engine)
+        self.report = report
+        self.answered: set[str] = set()
+        self.blamed: Blamed | None = None
+
+    async def complete(self, request: Request) -> Completion:
+        if self.blamed:
+            raise self.blamed
+        try:
+            completion = await self.engine.complete(request)
+        except (EngineFailure, BadRequest):
+            raise
+        except Exception as error:
+            await self._judge(request, unforeseen(error))
+            raise
+        await self._judge(request, completion)
+        return completion
+
+    async def _judge(self, request: Request, completion: Completion) -> None:
+        if request.kind in self.answered:
+            return
+        if completion.error is None:
+            self.answered.add(request.kind)
+            await self.report.was_answered(request.kind)
+            return
+        advice = f". {self.engine.advice}" if completion.error in CHECKED else ""
+        fate = Fate(f"{REPHRASE}/{completion.error}", f"{completion.detail}{advice}")
+        if verdict := await self.report.was_lost(request.kind, fate):
+            self.blamed = Blamed(*verdict)
+            raise self.blamed

@@ -1,0 +1,67 @@
+"""What a run says at its end of what failed, and of why nothing was kept."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from operators.storage.place import Place
+from operators.table import ORIGINAL
+from pipelines.counts import Counts
+from pipelines.exits import RunFailed
+from pipelines.ledger.reading import read_records
+from pipelines.ledger.rollback import failures
+from pipelines.reasons import has_failed
+from pipelines.run.card import Card
+
+SHOWN = 300  # characters of an example
+
+
+def tell_end(card: Card, place: Place, counts: Counts, say: Callable[[str], None]) -> None:
+    """Say what failed, and where nothing was kept, why. Raises RunFailed where nothing was kept and no rule wanted that."""
+    if failed := failures(counts):
+        say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
+    if card.made(counts):
+        return
+    reasons = why(counts)
+    if not reasons:
+        say("note: no row was kept: there was nothing in the input.")
+        return
+    reason, count = reasons.most_common(1)[0]
+    said = f"nothing was kept at {place.url}: {count:,} of {reasons.total():,} came to nothing as {reason}."
+    said += _example(place, reason)
+    if card.is_a_rule(reason):
+        say(f"note: {said} They stand in rejected/.")
+    else:
+        again = " `--retry failed` does it again." if has_failed(reason) else ""
+        raise RunFailed(f"{said}{again} With other settings, --new begins another artifact.")
+
+
+def why(counts: Counts) -> Counter:
+    """Count the reasons for which rows left, but for real text that the mix had no use for."""
+    reasons = Counter()
+    for style, some in counts.get("rejected", {}).items():
+        reasons.update(
+            {reason: number for reason, number in some.items() if style != ORIGINAL and reason != "mix/surplus"}
+        )
+    return reasons
+
+
+def _example(place: Place, reason: str) -> str:
+    """Tell of one row that left for a reason: which it was, and what came of it."""
+    stage, _, word = reason.partition("/")
+    for commit in read_records(place).commits(place):
+        told = any(reason in some for some in commit.counts.get("rejected", {}).values())
+        for part in (part.name for part in commit.parts if told and part.name.startswith("rejected/")):
+            rows = pq.read_table(place.open(part))
+            found = rows.filter(pc.and_(pc.equal(rows["stage"], stage), pc.equal(rows["reason"], word)))
+            for row in found.slice(0, 1).to_pylist():
+                return _told(row)
+    return ""
+
+
+def _told(row: dict) -> str:
+    name = row["document_id"] or f"the record at {row['position']}"
+    text = f" It was: {row['text'][:SHOWN]!r}." if row.get("text") else ""
+    return f" For example {name} of {row['source_file']}: {(row['detail'] or 'no more is known')[:SHOWN].rstrip('.')}.{text}"
