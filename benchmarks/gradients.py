@@ -32,7 +32,7 @@ from operators.select.measure.gradients.measure import Gradients
 from operators.select.measure.gradients.projection import Projection
 
 DIMENSIONS, LOT = 8192, 16
-PROMPTING = PromptingConfig(template="tulu", max_tokens=2048)
+PROMPTING = PromptingConfig(template="tulu", max_tokens=2048, score_eos=True)
 
 
 def make_checkpoint(folder: Path, model: str, rank: int) -> str:

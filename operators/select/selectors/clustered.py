@@ -10,9 +10,9 @@ import numpy as np
 
 from operators.errors import BadRequest
 from operators.select.selectors.base import Budget, Choice, Pool
-from operators.select.selectors.picking.columns import check_variant
+from operators.select.selectors.picking.columns import check_variant, with_reasons
 from operators.select.selectors.picking.k_means import NO_CLUSTER, k_means, squared_distances
-from operators.select.selectors.picking.picks import check_number, drawn, finite_rows, finite_scores, not_finite
+from operators.select.selectors.picking.picks import check_number, drawn, finite_rows, finite_scores, left_out
 from operators.select.selectors.picking.quotas import QUOTAS, quotas
 from operators.settings import setting
 
@@ -58,7 +58,7 @@ class Clustered:
 
     def __init__(self, config: ClusteredConfig, scores: Callable[[Pool], np.ndarray] | None = None):
         self.config, self._scores = config, scores
-        self.reads = ("id", "embedding")
+        self.reads = ("id", *with_reasons("embedding"))
         if config.variant == "default" and config.by not in ("nearest", "random") and scores is None:
             raise BadRequest(
                 f"clustered.by is {config.by!r}, and no scores of that name are at hand. Name a selector that scores rows, "
@@ -81,10 +81,10 @@ class Clustered:
             chosen = ranks < quotas_C[labels_N[eligible]]
             return eligible[chosen][np.lexsort((labels_N[eligible][chosen], ranks[chosen]))]
 
-        positions = _largest_that_fits(choice_of, budget, budget.rows(len(eligible)))
-        excluded = not_finite(clustered_N)
+        excluded = left_out(pool, clustered_N, "embedding")
         if unscored := int(np.count_nonzero(clustered_N & np.isnan(score_N))):
             excluded["no_score"] = unscored
+        positions = _largest_that_fits(choice_of, budget, budget.rows(len(eligible), excluded))
         notes = {
             "clusters": len(centers_CD),
             "clusters_hit": len(np.unique(labels_N[positions])),
@@ -118,7 +118,7 @@ class Clustered:
                 picks += [nearest] if nearest not in picks else []
         positions = budget.prefix(np.array(picks[:wanted], np.int64))
         notes = {"not_reproduced": NOT_REPRODUCED, "wanted": wanted, "columns": {"cluster": labels_N}}
-        return Choice(positions, None, not_finite(finite_N), notes)
+        return Choice(positions, None, left_out(pool, finite_N, "embedding"), notes)
 
 
 def _ranked(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -3,18 +3,20 @@
 Shapes: N rows of the pool, D dimensions, B rows of one block, K rows kept, P pairs.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from operators.errors import BadRequest
 from operators.select.selectors.base import Budget, Choice, Pool
-from operators.select.selectors.picking.columns import numbers
+from operators.select.selectors.picking.columns import numbers, with_reasons
 from operators.select.selectors.picking.neighbours import cosines, margin, unit_rows
-from operators.select.selectors.picking.picks import finite_rows, finite_scores, not_finite
+from operators.select.selectors.picking.picks import finite_rows, finite_scores, left_out
 from operators.settings import setting
 
 ROWS, KEPT = 512, 4096  # of one product
+SCORES = ("complexity", "quality")
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Deita:
 
     Config = DeitaConfig
     asks = ()
-    reads = ("id", "complexity", "quality", "embedding")
+    reads = ("id", *with_reasons(*SCORES, "embedding"))
 
     def __init__(self, config: DeitaConfig):
         self.config = config
@@ -44,7 +46,9 @@ class Deita:
         finite_N = finite_rows(matrix_ND)
         eligible = np.flatnonzero(finite_N & ~np.isnan(score_N))
         order = eligible[np.argsort(-score_N[eligible], kind="stable")]
-        rows = budget.rows(len(order))
+        excluded = Counter(left_out(pool, finite_N, "embedding"))
+        excluded += left_out(pool, ~finite_N | ~np.isnan(score_N), *SCORES, otherwise="no_score")
+        rows = budget.rows(len(order), excluded)
         kept, looked_at = _unlike(matrix_ND, order, self.config.threshold, budget, rows)
         positions = budget.prefix(kept)
         if budget.config.tokens is None and len(positions) < rows and not budget.config.allow_short:
@@ -52,14 +56,11 @@ class Deita:
                 f"{rows:,} rows are wanted, and only {len(positions):,} can be kept with no two above deita.threshold="
                 f"{self.config.threshold}. Raise it, lower the budget, or set budget.allow_short=true to take these."
             )
-        excluded = not_finite(finite_N)
-        if unscored := int(np.count_nonzero(finite_N & np.isnan(score_N))):
-            excluded["no_score"] = unscored
-        return Choice(positions, score_N[positions], excluded, {"too_similar": int(looked_at - len(kept))})
+        return Choice(positions, score_N[positions], dict(excluded), {"too_similar": int(looked_at - len(kept))})
 
 
 def _scores(pool: Pool) -> np.ndarray:
-    parts = (numbers(part["complexity"]) * numbers(part["quality"]) for part in pool.columns("complexity", "quality"))
+    parts = (numbers(part["complexity"]) * numbers(part["quality"]) for part in pool.columns(*SCORES))
     return finite_scores(np.concatenate([np.empty(0), *parts]))
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.select.selectors.base import Budget, Choice, Pool
+from operators.select.selectors.picking.columns import with_reasons
 from operators.select.selectors.picking.neighbours import nearest
-from operators.select.selectors.picking.picks import check_number, drawn, finite_rows, not_finite, picked
+from operators.select.selectors.picking.picks import check_number, drawn, finite_rows, left_out, picked
 from operators.settings import setting
 
 ROUNDING = 1 + 1e-12  # sums of the same numbers in another order
@@ -43,7 +44,7 @@ class FacilityLocation:
 
     Config = FacilityLocationConfig
     asks = ()
-    reads = ("id", "embedding")
+    reads = ("id", *with_reasons("embedding"))
 
     def __init__(self, config: FacilityLocationConfig):
         self.config = config
@@ -52,12 +53,13 @@ class FacilityLocation:
         matrix_ND = pool.matrix("embedding")
         finite_N = finite_rows(matrix_ND)
         rows_R = np.flatnonzero(finite_N)
-        rows = budget.rows(len(rows_R))
+        excluded = left_out(pool, finite_N, "embedding")
+        rows = budget.rows(len(rows_R), excluded)
         candidates_C = self._candidates(pool, matrix_ND, rows_R, budget, rows)
         picks = self._greedy(matrix_ND, rows_R, candidates_C)
         positions, gains = picked(picks, budget, rows)
         notes = {"without_gain": int(np.count_nonzero(gains == 0)), "candidates": len(candidates_C)}
-        return Choice(positions, gains, not_finite(finite_N), notes)
+        return Choice(positions, gains, excluded, notes)
 
     def _candidates(self, pool: Pool, matrix_ND, rows_R: np.ndarray, budget: Budget, rows: int) -> np.ndarray:
         """Give the rows to choose among, ascending: all of them, or what the shards chose."""

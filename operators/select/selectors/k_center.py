@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.select.selectors.base import Budget, Choice, Pool
-from operators.select.selectors.picking.columns import check_variant
+from operators.select.selectors.picking.columns import check_variant, with_reasons
 from operators.select.selectors.picking.distances import Distances, blas_threads
 from operators.select.selectors.picking.farthest_first import FarthestFirst
-from operators.select.selectors.picking.picks import check_number, drawn, not_finite, picked
+from operators.select.selectors.picking.picks import check_number, drawn, left_out, picked
 from operators.settings import setting
 
 
@@ -41,7 +41,7 @@ class KCenter:
 
     Config = KCenterConfig
     asks = ("labelled",)
-    reads = ("id", "embedding")
+    reads = ("id", *with_reasons("embedding"))
 
     def __init__(self, config: KCenterConfig, labelled: np.ndarray | None = None):
         self.config = config
@@ -53,7 +53,8 @@ class KCenter:
             finite_N = distances.finite_N
             open_N = finite_N.copy()
             open_N[self.labelled] = False
-            rows = budget.rows(int(np.count_nonzero(open_N)))
+            excluded = left_out(pool, finite_N, "embedding")
+            rows = budget.rows(int(np.count_nonzero(open_N)), excluded)
             begin = self.labelled[finite_N[self.labelled]]
             first = np.empty(0, np.int64) if len(begin) else self._random(pool, open_N)[:rows]
             distances.add_centers(begin if len(begin) else first)
@@ -65,7 +66,7 @@ class KCenter:
         if greedy:
             notes["distances_computed"] = picks.pairs
         notes["on_a_chosen_row"] = int(np.count_nonzero(squared == 0))
-        return Choice(positions, np.sqrt(squared), not_finite(finite_N), notes)
+        return Choice(positions, np.sqrt(squared), excluded, notes)
 
     def _random(self, pool: Pool, open_N: np.ndarray) -> np.ndarray:
         key_N = np.where(open_N, drawn(pool, self.config.seed), np.inf)

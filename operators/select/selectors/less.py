@@ -29,7 +29,8 @@ class LessConfig:
     )
     variant: str = setting(
         "default",
-        "default, or as_released: the target is a sample of the pool and one subtask, with the paper's weights",
+        "default, or as_released: the target is a sample of the pool and one subtask, with the paper's weights; answers are read "
+        "with the line end that tulu's released code writes after their end",
     )
 
     def __post_init__(self):

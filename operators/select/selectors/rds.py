@@ -10,8 +10,9 @@ import numpy as np
 
 from operators.errors import BadRequest
 from operators.select.selectors.base import Budget, Choice, Pool
+from operators.select.selectors.picking.columns import with_reasons
 from operators.select.selectors.picking.neighbours import cosines, margin, unit_rows
-from operators.select.selectors.picking.picks import finite_rows, not_finite, picked
+from operators.select.selectors.picking.picks import finite_rows, left_out, picked
 
 PER_TARGET = 1024  # candidates kept for each target row
 ROWS, PAIRS = 8192, 4_000_000  # of one product
@@ -33,7 +34,7 @@ class Rds:
 
     Config = RdsConfig
     asks = ("target",)
-    reads = ("id", "weighted_embedding")
+    reads = ("id", *with_reasons("weighted_embedding"))
 
     def __init__(self, config: RdsConfig, target: Pool):
         self.config, self.target = config, target
@@ -41,14 +42,16 @@ class Rds:
     def __call__(self, pool: Pool, budget: Budget) -> Choice:
         matrix_ND, target_TD = pool.matrix("weighted_embedding"), self._target()
         finite_N = finite_rows(matrix_ND)
-        rows = budget.rows(int(np.count_nonzero(finite_N)))
+        excluded = left_out(pool, finite_N, "weighted_embedding")
+        rows = budget.rows(int(np.count_nonzero(finite_N)), excluded)
         positions, scores = picked(_Turns(matrix_ND, finite_N, target_TD).picks(), budget, rows)
         notes = {
             "target_rows": len(target_TD),
-            "target_rows_not_finite": self.target.rows - len(target_TD),
             "chosen_like_a_target_row": int(np.count_nonzero(scores >= SAME)),
         }
-        return Choice(positions, scores, not_finite(finite_N), notes)
+        without = left_out(self.target, finite_rows(self.target.matrix("weighted_embedding")), "weighted_embedding")
+        notes |= {f"target_rows_{reason}": rows for reason, rows in without.items()}
+        return Choice(positions, scores, excluded, notes)
 
     def _target(self) -> np.ndarray:
         target_TD = self.target.matrix("weighted_embedding")

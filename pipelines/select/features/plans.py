@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from operators.errors import BadRequest
 from operators.examples.prompting import Prompting
+from operators.select.measure.complexity_quality import prompts as complexity_quality_prompts
 from operators.select.measure.lengths import LengthsConfig
 from operators.select.measure.likelihood import EMBEDDINGS, LikelihoodConfig
 from operators.select.measure.rating import rating_prompts
@@ -57,4 +58,5 @@ def complexity_quality(request: FeatureRequest, number: int | None) -> Plan:
     if job.complexity_quality.quality_model:
         second, of_second = request.model("complexity_quality.quality_model", job.complexity_quality.quality_model)
     blocks = (replace(job.complexity_quality, quality_model=second), scorer, job.examples)
-    return blocks, {"model": contents, "quality model": of_second}
+    asked = list(complexity_quality_prompts(job.complexity_quality))
+    return blocks, {"model": contents, "quality model": of_second, "prompts": asked}

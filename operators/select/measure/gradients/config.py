@@ -18,6 +18,9 @@ class GradientsConfig:
     kind: str = setting("train", "train: the step that Adam would take; target: the gradient itself")
     dimensions: int = setting(8192, "dimensions that gradients are projected to")
     seed: int = setting(0, "of the projection")
+    released: bool = setting(
+        False, "frame rows to the letter of the released code, a line end after each answer's end too"
+    )
 
     def __post_init__(self):
         if self.kind not in KINDS:

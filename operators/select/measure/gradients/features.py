@@ -43,8 +43,9 @@ class GradientFeatures:
         moments = Moments.load(config.path)
         self.model = AdapterGradients(model, moments)
         limits = [limit for limit in (prompting.max_tokens, self.model.context) if limit]
-        framing = replace(prompting, max_tokens=min(limits, default=None))
-        self.prompting = Prompting(framing, self.model.name, examples.turns)
+        scored = prompting.score_eos is not False  # the warm-up learns it, and so does LESS's own code
+        framing = replace(prompting, max_tokens=min(limits, default=None), score_eos=scored)
+        self.prompting = Prompting(framing, self.model.name, examples.turns, released=config.released)
         self.model.check(self.prompting.tokenizer)
         device = self.model.device
         self.projection = Projection(config.dimensions, config.seed, device)

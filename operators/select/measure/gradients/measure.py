@@ -16,7 +16,9 @@ class Gradients:
     """Add `gradient`, float16 of length 1: the projected feature of each row.
 
     With g the gradient of the mean loss of the answer's tokens, dropout off, a target's feature is g itself, a training row's
-    m' / sqrt(v' + 1e-8) with m' = 0.9 m + 0.1 g and v' = 0.999 v + 0.001 g^2, of Adam's means m and v at the checkpoint.
+    m' / sqrt(v' + 1e-8) with m' = 0.9 m + 0.1 g and v' = 0.999 v + 0.001 g^2, of Adam's means m and v at the checkpoint. The
+    token that ends an answer is one of its tokens, as it is learned in training, unless `prompting.score_eos` is false. After it
+    LESS's code writes a line end, which it learns too: it has no use to a model that stops, and is read with `config.released`.
     A row without a feature has a reason: no_target, too_long, no_gradient (it is 0), or why it is no example.
 
     `model` is the one that the adapters were trained beside. Raises BadRequest where the two do not belong together, and

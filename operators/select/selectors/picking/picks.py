@@ -3,12 +3,14 @@
 Shapes: N rows of the pool.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from operators.errors import BadRequest
-from operators.select.selectors.base import Budget, Pool
+from operators.select.selectors.base import REASON, Budget, Pool
+from operators.select.selectors.picking.columns import reasons
 from operators.select.selectors.picking.ranking import uniform
 
 AT_LEAST = 256  # picks between two looks at the tokens spent
@@ -39,10 +41,17 @@ def finite_rows(matrix_ND: np.ndarray, rows: int = 4096) -> np.ndarray:
     return np.concatenate([np.empty(0, bool), *(np.isfinite(part).all(axis=1) for part in parts)])
 
 
-def not_finite(finite_N: np.ndarray) -> dict[str, int]:
-    """Count the rows without an embedding, or with NaN or infinity in it, as a choice wants it."""
-    missing = int(np.count_nonzero(~finite_N))
-    return {"not_finite": missing} if missing else {}
+def left_out(pool: Pool, known_N: np.ndarray, *columns: str, otherwise: str = "not_finite") -> dict[str, int]:
+    """Count the rows that cannot be chosen because they lack one of some columns, by the reason that is told beside it.
+
+    `otherwise` is why where none is told: an embedding with NaN or infinity in it.
+    """
+    missing = np.flatnonzero(~known_N)
+    if not len(missing):
+        return {}
+    parts = pool.columns(*(f"{column}{REASON}" for column in columns))
+    told = [reason for part in parts for reason in reasons(part, *columns)]
+    return dict(Counter(told[row] or otherwise for row in missing.tolist()))
 
 
 def finite_scores(scores_N: np.ndarray) -> np.ndarray:

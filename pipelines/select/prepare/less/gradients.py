@@ -32,10 +32,11 @@ class GradientStages:
         """Measure them under the checkpoint of one epoch."""
         block, job = self.warm_up.block, self.warm_up.job
         checkpoint, (model, contents) = self.warm_up.checkpoints[number], self.warm_up.model
+        released = block.variant == "as_released"
         blocks = (
-            GradientsConfig(checkpoint, self.kind, block.dimensions, block.projection_seed),
+            GradientsConfig(checkpoint, self.kind, block.dimensions, block.projection_seed, released),
             self.examples,
-            PromptingConfig(block.template, job.prompting.max_tokens),
+            PromptingConfig(block.template, job.prompting.max_tokens, job.prompting.score_eos),
             replace(job.scorer, path=model),
         )
         deciding = {

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 
+from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
 from operators.select.measure.base import ModelConfig
-from operators.select.measure.complexity_quality import COMPLEXITY, QUALITY, ComplexityQuality, ComplexityQualityConfig
+from operators.select.measure.complexity_quality import (
+    COMPLEXITY,
+    QUALITY,
+    ComplexityQuality,
+    ComplexityQualityConfig,
+    prompts,
+)
 from tests.operators.select.measure.scorers import Plain, asked, make_scorer, pool
 
 pytestmark = pytest.mark.model
@@ -15,8 +22,8 @@ def scorers(tmp_path_factory) -> list[str]:
     return [make_scorer(tmp_path_factory.mktemp("scorer"), seed=seed) for seed in (0, 1)]
 
 
-def measure(model: str, *records, quality_model: str | None = None) -> list[dict]:
-    config = ComplexityQualityConfig(quality_model=quality_model, max_tokens=400)
+def measure(model: str, *records, **settings) -> list[dict]:
+    config = ComplexityQualityConfig(max_tokens=400, **settings)
     scorer = ModelConfig(path=model, device="cpu")
     return ComplexityQuality(config, scorer, ExampleConfig())(pool(*records)).to_pylist()
 
@@ -30,7 +37,7 @@ def plain_score(model: str, text: str) -> float:
 
 
 def plain_pair(models: list[str], question: str, answer: str) -> tuple[float, float]:
-    texts = COMPLEXITY.format(question=question), QUALITY.format(question=question, answer=answer)
+    texts = COMPLEXITY.format(instruction=question), QUALITY.format(instruction=question, output=answer)
     return tuple(plain_score(model, text) for model, text in zip(models, texts, strict=True))
 
 
@@ -58,3 +65,35 @@ def test_a_row_that_cannot_be_scored_is_null_with_a_reason_and_moves_no_other(sc
     assert (long["complexity"], long["quality"], long["reason"]) == (None, None, "too_long")
     assert (text["complexity"], text["reason"]) == (None, "no_prompt")
     assert (row["complexity"], row["quality"]) == pytest.approx((alone["complexity"], alone["quality"]), rel=1e-5)
+
+
+def test_scorers_may_be_asked_with_the_prompts_that_they_were_trained_with(scorers, tmp_path):
+    forms = (
+        "Say how hard.\n##Query: {instruction}  \n##Hard: ",
+        "Say how good.\n#Q#:\n{instruction}\n#A#:\n{output} \n##Good: ",
+    )
+    files = [tmp_path / "complexity.txt", tmp_path / "quality.txt"]
+    for file, form, end in zip(files, forms, ("", "\n"), strict=True):
+        file.write_text(form + end)
+    question, answer = "What is {output}? {x}", "{instruction} \\1"
+    [row] = measure(scorers[0], asked(question, answer), complexity_prompt=str(files[0]), quality_prompt=str(files[1]))
+    texts = [
+        f"Say how hard.\n##Query: {question}  \n##Hard: ",
+        f"Say how good.\n#Q#:\n{question}\n#A#:\n{answer} \n##Good: ",
+    ]
+    expected = [plain_score(scorers[0], text) for text in texts]
+    assert [row["complexity"], row["quality"]] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("content, said", [("Rate it: ", "must have the slots"), (None, "cannot be read")])
+def test_a_prompt_without_its_slots_or_a_file_is_told(tmp_path, content, said):
+    file = tmp_path / "prompt.txt"
+    if content:
+        file.write_text(content)
+    for name in ("complexity_prompt", "quality_prompt"):
+        with pytest.raises(BadRequest, match=rf"complexity_quality\.{name} .*prompt.txt {said}"):
+            prompts(ComplexityQualityConfig(**{name: str(file)}))
+    file.write_text("{instruction} {output}")
+    assert prompts(ComplexityQualityConfig(quality_prompt=str(file)))[1] == "{instruction} {output}"
+    with pytest.raises(BadRequest, match=r"slots \{instruction\}, where"):
+        prompts(ComplexityQualityConfig(complexity_prompt=str(file)))

@@ -1,6 +1,7 @@
 """LESS from a pool to its choice: the warm-up, the gradients under each checkpoint, and what a second run makes anew."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from pipelines.run.output import Output
 from pipelines.run.pipeline import Pipeline
 from pipelines.select.job import SelectJob
 from pipelines.select.measuring import POOL, TARGET, Measuring
+from pipelines.select.prepare.less.gradients import GradientStages
 from pipelines.select.prepare.less.job import LessBlock, WarmUp
 from pipelines.select.prepare.less.preparation import PrepareLess
 from pipelines.stock.checkpoints import checkpoints
@@ -173,10 +175,32 @@ def test_epochs_that_as_released_has_no_weights_for_are_refused_before_anything_
         prepare(here, variant="as_released").check()
 
 
+@pytest.mark.parametrize("score_eos", [None, True, False])
+@pytest.mark.parametrize("variant", ["default", "as_released"])
+def test_gradients_are_read_with_the_end_that_prompting_says_and_as_released_with_its_line_end(score_eos, variant):
+    planned = []
+    block = LessBlock(variant=variant)
+    job = SelectJob(prompting=PromptingConfig(max_tokens=77, score_eos=score_eos))
+    warm_up = SimpleNamespace(
+        block=block,
+        job=job,
+        checkpoints=["c/run-00000001-step-00000004"],
+        model=("model", None),
+        training=SimpleNamespace(recipe={"fingerprint": 1, "input": {}, "splits": []}),
+    )
+    measuring = SimpleNamespace(pipeline=lambda feature, pool: planned.append(feature))
+    for kind in ("train", "target"):
+        GradientStages(kind, warm_up, measuring, None, ExampleConfig()).stage(0)
+    for feature in planned:
+        gradients, _, prompting, _ = feature.blocks
+        assert gradients.released == (variant == "as_released")
+        assert (prompting.template, prompting.max_tokens, prompting.score_eos) == ("tulu", 77, score_eos)
+
+
 @pytest.mark.long
 def test_as_released_takes_a_sample_of_the_pool_for_its_target(here, pool, done, monkeypatch):
     monkeypatch.setattr(less, "PAPER_RATES", less.PAPER_RATES[:2])
     folders, view, inputs = run_all(prepare(here, variant="as_released"), pool, None)
     assert folders[:3] == done[0][:3]
     assert inputs.target.pool.rows == 24 and inputs.target.pool.key != view.pool.key
-    assert view.features["gradient_0"].key == done[1].features["gradient_0"].key
+    assert view.features["gradient_0"].key != done[1].features["gradient_0"].key  # read with the released line end

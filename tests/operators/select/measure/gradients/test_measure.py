@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -42,9 +43,10 @@ def checkpoint(tmp_path_factory, model):
 
 @pytest.fixture
 def measure(model, checkpoint):
-    def make(kind: str = "target", **changes) -> Gradients:
+    def make(kind: str = "target", score_eos: bool | None = None, **changes) -> Gradients:
         config = GradientsConfig(str(checkpoint), kind, dimensions=DIMENSIONS)
-        return Gradients(config, ExampleConfig(), TULU, ModelConfig(path=str(model), device="cpu", **changes))
+        prompting, scorer = replace(TULU, score_eos=score_eos), ModelConfig(path=str(model), device="cpu", **changes)
+        return Gradients(config, ExampleConfig(), prompting, scorer)
 
     return make
 
@@ -71,7 +73,7 @@ def one_by_one(model, checkpoint, records: list[dict]) -> list[dict[str, torch.T
     network = load_causal_lm(str(model)).double()
     moments = Moments.load(str(checkpoint))
     moments.put_on(network)
-    prompting = Prompting(TULU, str(model))
+    prompting = Prompting(replace(TULU, score_eos=True), str(model))
     found = []
     for record in records:
         (tokens,) = prompting.tokenise([example_of(record, ExampleConfig())])
@@ -100,6 +102,23 @@ def projected(feature: torch.Tensor) -> torch.Tensor:
     into = torch.zeros(1, DIMENSIONS)
     Projection(DIMENSIONS, 0, torch.device("cpu")).add(feature[None].float(), into)
     return torch.nn.functional.normalize(into)[0].double()
+
+
+@pytest.mark.parametrize("kind", ["target", "train"])
+def test_the_token_that_ends_an_answer_is_read_as_the_warm_up_learns_it_unless_it_is_not_to_be(model, checkpoint, kind):
+    def gradients(**changes) -> np.ndarray:
+        config = GradientsConfig(str(checkpoint), kind, DIMENSIONS, released=changes.pop("released", False))
+        scorer = ModelConfig(path=str(model), device="cpu")
+        return vectors(Gradients(config, ExampleConfig(), replace(TULU, **changes), scorer)(rows(RECORDS[:2])))
+
+    usual, ended, bare, form = (
+        gradients(),
+        gradients(score_eos=True),
+        gradients(score_eos=False),
+        gradients(released=True),
+    )
+    np.testing.assert_array_equal(usual, ended)
+    assert ((usual * bare).sum(1) < 0.999).all() and ((usual * form).sum(1) < 0.9999).all()
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 2048])
@@ -161,10 +180,13 @@ def test_a_row_depends_on_no_other_row_nor_on_what_waits_together(measure, monke
 
 def test_a_row_without_anything_to_learn_has_a_reason_and_no_feature(measure):
     odd = [RECORDS[0], {"text": "a"}, {"instruction": "x", "output": ""}, {"text": "word " * 600}, RECORDS[1]]
-    table = measure("train")(rows(odd))
+    assert measure("train")(rows(odd))["reason"].to_pylist()[1] is None  # it has its end
+    table = measure("train", score_eos=False)(rows(odd))
     assert table["reason"].to_pylist() == [None, "no_target", "no_answer", "too_long", None]
     assert [value is None for value in table["gradient"].to_pylist()] == [False, True, True, True, False]
-    assert np.array_equal(vectors(table.take([0, 4])), vectors(measure("train")(rows([RECORDS[0], RECORDS[1]]))))
+    assert np.array_equal(
+        vectors(table.take([0, 4])), vectors(measure("train", score_eos=False)(rows([RECORDS[0], RECORDS[1]])))
+    )
 
 
 def test_no_rows_have_the_same_types(measure):
