@@ -16,7 +16,10 @@ OUR_FORMATS = [address for address in FORMATS.values() if address.startswith("op
 TABLES = {  # folder: modules that are registered, and those that only serve them
     "operators/learn/losses": ([entry.address for entry in LOSSES.values()], {"config", "fused", "kept_tokens"}),
     "operators/rewrite/rules": (ORDER, set()),
-    "operators/storage/formats": (OUR_FORMATS, {"batch_rows", "json_array", "line_records", "response"}),
+    "operators/storage/formats": (
+        OUR_FORMATS,
+        {"batch_rows", "json_items", "json_scan", "json_shape", "line_records", "response"},
+    ),
     "operators/select/selectors": ([entry.selector for entry in SELECTORS.values()], set()),
 }
 

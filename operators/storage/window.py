@@ -1,7 +1,7 @@
 """A view of the next bytes of a stream, for looking ahead in files whose own lengths may lie."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from operators.storage.compression import Gap
 
@@ -44,6 +44,18 @@ class Window:
         """Return how far ahead a pattern begins in what is held, or null."""
         found = pattern.search(self._bytes, self._at + ahead)
         return found.start() - self._at if found else None
+
+    def finditer(self, pattern: re.Pattern[bytes], ahead: int = 0) -> Iterator[re.Match[bytes]]:
+        """Yield where a pattern stands in what is held; `ahead` tells the places of a match."""
+        return pattern.finditer(self._bytes, self._at + ahead)
+
+    def ahead(self, index: int) -> int:
+        """Return how far ahead a place of a match is."""
+        return index - self._at
+
+    def held(self) -> int:
+        """Return how many bytes are held."""
+        return len(self._bytes) - self._at
 
     def bytes(self, begin: int, end: int) -> bytes:
         return self._bytes[self._at + begin : self._at + end]

@@ -2,12 +2,14 @@
 
 base.py           the contract of a format
 parquet.py        parquet, by row groups
-jsonl.py          JSON lines, and a `.json` file that is one array
+jsonl.py          JSON: lines, arrays, values one after another, the one list inside of an object
 text.py           one document a file
 lines.py          one document a line
 warc.py           WARC and WET
 batch_rows.py     the rows of a record batch of Arrow's
-json_array.py     the items of a JSON array
+json_shape.py     how a JSON file is laid out, told from its beginning
+json_items.py     the values of a JSON file that is no line each
+json_scan.py      where a JSON value ends
 line_records.py   lines of a byte range as records
 response.py       HTTP records of a WARC
 """

@@ -1,21 +1,25 @@
-"""JSON lines: one object per line. A `.json` file that is one array is read as the array of its objects."""
+"""JSON: an object in each line, or those of an array, of several values in a file, or of the one list inside of an object."""
 
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
-from operators.storage.base import Split
+from operators.storage.base import CORRUPT, Split
+from operators.storage.compression import Gap, blocks
 from operators.storage.config import InputConfig
-from operators.storage.formats.base import Record, Row, WrongFormat, listed, require_columns
-from operators.storage.formats.json_array import array_records, is_array
+from operators.storage.formats.base import Damage, Record, Row, WrongFormat, listed, require_columns
+from operators.storage.formats.json_items import Broken, Item, items
+from operators.storage.formats.json_shape import Ambiguous, Shape, inside_array, inside_object, list_inside, shape_of
 from operators.storage.formats.line_records import line_records, not_utf8, text_row
-from operators.storage.packing import bare_name
 from operators.storage.sniff import foreign
+from operators.storage.watched import Watched
+from operators.storage.window import Window
 
 SAMPLE = 100  # records
+RECORD_SEPARATOR = b"\x1e"  # RFC 7464
 
 _decode = msgspec.json.Decoder().decode
 
@@ -58,34 +62,50 @@ class Jsonl:
         self.split, self.config = split, config
         self.id_column = config.id_column or "id"
 
-    def records(self, handle: BinaryIO) -> Iterator[Record]:
-        name = self.split.file.name
-        if not (bare_name(name).endswith(".json") and is_array(handle, name)):
-            return line_records(handle, self.split)
-        # An array cannot be cut: its first split reads all of it.
-        return array_records(handle, name, self.config.text_column) if self.split.begin == 0 else iter(())
-
-    def row(self, payload: tuple[int, Any]) -> Row:
-        position, content = payload
-        line = content if isinstance(content, bytes) else None
-        if line is not None:
+    def records(self, handle: Watched) -> Iterator[Record]:
+        """Yield a record per value. Its position is the byte at which its line begins, or the number of the value."""
+        name, shape = self.split.file.name, shape_of(handle, self.split.file.name, parsed)
+        if shape is Shape.LINES:
+            yield from line_records(handle, self.split)
+        elif self.split.begin == 0:  # nothing else can be cut: the first split has all of it
             try:
-                content = _decode(content)
-            except (ValueError, RecursionError):
-                content = _parse(content, position)
+                found = self._items(handle, shape)
+            except Ambiguous as error:
+                yield Record(0, 0, Damage(CORRUPT, f"{name} {error}"))
+                return
+            for number, (offset, value) in enumerate(found):
+                yield _record(number, offset, value)
+
+    def _items(self, handle: Watched, shape: Shape) -> Iterator[Item]:
+        name = self.split.file.name
+        if shape is Shape.OBJECT:
+            key = list_inside(handle, name, self.config.text_column, parsed)
+            handle.seek(0)
+            if key is not None:
+                return items(inside_object(handle, name, key), _wrong, array=True, alone=True)
+        if shape is Shape.ARRAY:
+            return items(inside_array(handle, name), _wrong, array=True)
+        return items(Window(blocks(handle, name)), _wrong)
+
+    def row(self, payload: tuple[int, bytes]) -> Row:
+        position, line = payload
+        try:
+            content = parsed(line)
+        except UnicodeDecodeError as error:
+            return not_utf8(error, position)
+        except (ValueError, RecursionError) as error:
+            return Row(reason="invalid_json", detail=f"at byte {position}: {error}")
         if not isinstance(content, dict):
-            if isinstance(content, Row):
-                return content
             return Row(reason="not_an_object", detail=f"{type(content).__name__} at byte {position}")
         if self.config.text_column is None:
             return self._record(content, position, line)
         return self._document(content, position)
 
-    def _record(self, columns: dict, position: int, line: bytes | None) -> Row:
-        """Give a whole record: its line, or the JSON of an item of an array."""
+    def _record(self, columns: dict, position: int, line: bytes) -> Row:
+        """Give a whole record: its line as it stands."""
         try:
             id = identity(columns.get(self.id_column))
-            text = compact(columns) if line is None else line.strip().decode()
+            text = line.removeprefix(RECORD_SEPARATOR).strip().decode()
             (id or "").encode()  # half a surrogate pair is no id; in the record it is an escape
         except UnicodeEncodeError as error:
             return not_utf8(error, position)
@@ -108,35 +128,55 @@ class Jsonl:
             return Row(id, None, metadata, "null_text")
         return Row(id, None, metadata, "text_not_a_string", f"it is a {type(text).__name__}")
 
-    def check(self, handle: BinaryIO) -> bool:
+    def check(self, handle: Watched) -> bool:
         sample = list(islice(self.records(handle), SAMPLE))
+        if len(sample) == 1 and isinstance(sample[0].payload, Damage):
+            raise WrongFormat(sample[0].payload.detail.removeprefix(f"{self.split.file.name} "))
         rows = [record.payload[1] for record in sample if type(record.payload) is tuple]
-        objects = [row for row in map(_object, rows) if row is not None]
+        objects = [content for content in map(_object, rows) if content is not None]
         if objects:
             columns = dict.fromkeys(name for columns in objects for name in columns)
             require_columns(self.split.file, self.config, columns)
             return True
         if not rows:
             return False
-        head = rows[0][:60] if isinstance(rows[0], bytes) else rows[0]
-        kind = foreign(head) if isinstance(head, bytes) else None
+        kind = foreign(rows[0])
         raise WrongFormat(
             f"begins like {kind}, not like JSON lines"
             if kind
-            else f"has no JSON object in its first {len(rows)} lines; the first begins {head!r}"
+            else f"has no JSON object in its first {len(rows)} lines; the first begins {rows[0][:60]!r}"
         )
 
 
-def _parse(line: bytes, position: int) -> Any:
-    """Parse what the fast decoder refuses: NaN and half surrogate pairs are kept, all else gets its reason."""
+def _record(number: int, offset: int, value: bytes | Broken | Gap) -> Record:
+    if isinstance(value, Gap):
+        return Record(number, 0, Damage(CORRUPT, f"after {number} values, at byte {offset}: {value.error}"))
+    if isinstance(value, Broken):
+        return Record(number, 0, Row(reason="invalid_json", detail=f"value {number}, at byte {offset}: {value.error}"))
+    return Record(number, len(value), (offset, value))
+
+
+def parsed(content: bytes) -> Any:
+    """Parse JSON, NaN and half surrogate pairs too. Raises ValueError or RecursionError."""
     try:
-        return json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        return not_utf8(error, position)
+        return _decode(content)
+    except (ValueError, RecursionError):
+        return json.loads(content.removeprefix(RECORD_SEPARATOR).decode())
+
+
+def _wrong(content: bytes) -> str | None:
+    """Say why bytes are no JSON; what is no UTF-8 in them is for their row to say."""
+    try:
+        parsed(content)
+    except UnicodeDecodeError:
+        return None
     except (ValueError, RecursionError) as error:
-        return Row(reason="invalid_json", detail=f"line at byte {position}: {error}")
+        return str(error)
 
 
-def _object(content: Any) -> dict | None:
-    parsed = _parse(content, 0) if isinstance(content, bytes) else content
-    return parsed if isinstance(parsed, dict) else None
+def _object(content: bytes) -> dict | None:
+    try:
+        found = parsed(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
