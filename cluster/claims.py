@@ -41,4 +41,8 @@ class Claims:
 
 A_CPU = Claims()  # of work that takes the CPUs that are free, one at the least
 A_NODE = Claims(cpus=None)
-A_MODEL_EACH = Claims(copies=None, gpus=None, cpus=None)  # a model on every GPU, or on every node
+
+
+def a_model_each(copies: int | None, may_use_gpu: bool) -> Claims:
+    """Say what copies of a model take; null: one on every GPU, or on every node."""
+    return Claims(copies, None if may_use_gpu else False, None)

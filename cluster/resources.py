@@ -2,6 +2,8 @@
 
 import ray
 
+from cluster.session import NoCluster
+
 
 def room() -> dict[str, float]:
     """Give what the connected cluster has."""
@@ -27,6 +29,15 @@ def gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
+def require_gpus_on_one_node(wanted: int, of_what: str, advice: str) -> None:
+    """Raise NoCluster where no node has so many GPUs: Ray would wait for one that has, without a word."""
+    most = int(max(_by_node("GPU"), default=0))
+    if wanted > most:
+        raise NoCluster(
+            f"{of_what} wants {wanted} GPUs on one machine, and no machine of the cluster has more than {most}. {advice}"
+        )
+
+
 def nodes() -> int:
     """Count the nodes of the cluster that have CPUs."""
     return len(_cpus_by_node())
@@ -48,5 +59,8 @@ def model_share(copies: int | None, on_gpus: bool = True) -> tuple[int, dict[str
 
 
 def _cpus_by_node() -> list[float]:
-    alive = (node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
-    return [cpus for cpus in alive if cpus >= 1] or [1.0]
+    return [cpus for cpus in _by_node("CPU") if cpus >= 1] or [1.0]
+
+
+def _by_node(kind: str) -> list[float]:
+    return [node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"]]

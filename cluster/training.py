@@ -3,11 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+import torch
+import torch.distributed as dist
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch.config import _TorchBackend
 
 from cluster.claims import Claims
 from cluster.resources import room
@@ -15,10 +19,15 @@ from cluster.session import NoCluster
 
 # Threads that spin while they wait cost a busy machine the most.
 ENVIRONMENT = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
+ADVICE = {
+    "GPU": "Lower workers.count, or train on processors with workers.gpus=false",
+    "CPU": "Lower workers.count or workers.cpus",
+}
 
 
 def run_together(function: Callable[[dict], None], config: dict[str, Any], claims: Claims) -> None:
-    """Run a function on each of some workers, which know each other through torch.distributed (NCCL on GPUs, gloo on CPUs).
+    """Run a function on each of some workers, which know each other through torch.distributed: NCCL where all of them can use a
+    GPU, else gloo.
 
     When one of them dies all begin again, as often as that happens: what to go on from, and when to give up, is the function's
     affair. One worker alone is a plain task: the start of Ray Train's processes would take longer than many a training.
@@ -36,8 +45,6 @@ def run_together(function: Callable[[dict], None], config: dict[str, Any], claim
 
 def _alone(function: Callable[[dict], None], config: dict[str, Any]) -> None:
     """Run the function in a process that others may use after it."""
-    import torch.distributed as dist
-
     try:
         function(config)
     finally:
@@ -55,7 +62,9 @@ def _run_with_ray_train(function: Callable[[dict], None], config: dict, workers:
         worker_runtime_env=ENVIRONMENT,
     )
     try:
-        _Trainer(function, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
+        _Trainer(
+            function, train_loop_config=config, torch_config=_Torch(), scaling_config=scaling, run_config=run
+        ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -63,12 +72,32 @@ def _run_with_ray_train(function: Callable[[dict], None], config: dict, workers:
 def _require_room(workers: int, each: dict[str, float]) -> None:
     """Raise NoCluster where the cluster is too small for the workers: Ray would wait for it to grow, without a word."""
     there = room()
-    for kind, one in each.items():
+    for kind, one in ((kind, each[kind]) for kind in ADVICE):
         if workers * one > there[kind]:
             raise NoCluster(
                 f"workers.count={workers} with {one} {kind}s each want {workers * one} {kind}s, and the cluster has "
-                f"{there[kind]:g}. Lower workers.count or workers.{kind.lower()}s, or join a larger cluster."
+                f"{there[kind]:g}. {ADVICE[kind]}, or join a larger cluster."
             )
+
+
+@dataclass
+class _Torch(TorchConfig):
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        return _Backend
+
+
+class _Backend(_TorchBackend):
+    """Ray takes NCCL wherever it hands out GPUs. That is no promise that torch can use them, and NCCL would not begin then."""
+
+    def on_start(self, worker_group, backend_config: TorchConfig) -> None:
+        if backend_config.backend == "nccl" and not all(worker_group.execute(_can_use_nccl)):
+            backend_config = replace(backend_config, backend="gloo")
+        super().on_start(worker_group, backend_config)
+
+
+def _can_use_nccl() -> bool:
+    return torch.cuda.is_available() and dist.is_nccl_available()
 
 
 class _Trainer(TorchTrainer):

@@ -3,6 +3,7 @@
 causal_lm.py          a language model as body and head
 head.py               the head: losses of tokens without all logits in memory
 lora.py               adapters beside the linear layers
+device.py             where a model runs
 contexts.py           contexts of like length together in batches
 sentence_encoder.py   sentence embeddings
 engines/              what completes requests

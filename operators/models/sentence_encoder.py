@@ -33,6 +33,11 @@ class SentenceEncoder:
         disable_progress_bar()
         try:
             self.model = SentenceTransformer(folder, device=device)
+        except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
+            block = setting.rpartition(".")[0]
+            raise BadRequest(
+                f"{setting} {model!r} cannot be put on {device} ({str(error).splitlines()[0]}). Set {block}.device=cpu."
+            ) from error
         except (OSError, ValueError) as error:
             raise BadRequest(
                 f"{setting} {model!r} cannot be loaded: {error}. Give {PACKAGED!r}, or the name or folder of a "

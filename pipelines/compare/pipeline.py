@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from cluster.claims import A_NODE
 from operators.errors import BadRequest
+from operators.models.device import may_use_gpu
 from operators.select.comparison.page import comparison_page, comparison_table
 from operators.select.comparison.statistics import Comparison, Metric, TrainedStudent, compare
 from operators.select.evaluate.base import with_answers
@@ -102,7 +103,8 @@ class Compare(Pipeline):
         config = with_answers(job.evaluate, map(pool.load, pool.parts), job.examples)
         questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
         self.shared = ray.get(ray.remote(shared).remote(self.select.declared.measuring.pool(self.made), pool))
-        task = ray.remote(evaluate_student).options(max_retries=1, **model_share(None)[1])
+        _, share = model_share(None, may_use_gpu(job.scorer.device))
+        task = ray.remote(evaluate_student).options(max_retries=1, **share)
         ray.get([task.remote(self._exam(trial), questions, ledger, report) for trial in work])
 
     def afterwards(self, counts: Counts) -> list[str]:

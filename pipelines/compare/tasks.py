@@ -47,6 +47,7 @@ def evaluate_student(exam: Exam, questions: Questions, ledger: Ledger, report: R
         if not ledger.current():
             raise ledger.lost()
         model = replace(questions.model, path=local_model(exam.model, questions.pool.place.storage))
+        report.unused_gpu_noted()
         evaluate = Evaluate(questions.config, model, questions.prompting, questions.examples)
         measured = metrics(evaluate(questions.pool.load(part)) for part in questions.pool.parts)
         row = {"id": exam.name, **exam.known, "metrics": json.dumps(measured)}

@@ -11,8 +11,9 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
-from cluster.claims import A_MODEL_EACH
+from cluster.claims import a_model_each
 from operators.errors import BadRequest
+from operators.models.device import may_use_gpu
 from operators.storage.place import Place
 from operators.text.tokenizer import load_tokenizer
 from pipelines.counts import Counts
@@ -80,9 +81,10 @@ class Dynamics(Pipeline):
 
     def stages(self) -> Iterator[Stage]:
         """Score every checkpoint."""
+        claims = a_model_each(None, may_use_gpu(self.job.score.device))
         for checkpoint in self.checkpoints:
             scoring = ScoreRows(self._scoring(checkpoint))
-            yield Stage(f"losses of {checkpoint.name}", "score", scoring.given, claims=A_MODEL_EACH)
+            yield Stage(f"losses of {checkpoint.name}", "score", scoring.given, claims=claims)
 
     def left(self, state: State) -> list[Part]:
         return [shard for shard in self.packed.shards if state.lacks(shard_key(shard))]

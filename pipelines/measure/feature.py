@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+from operators.models.device import may_use_gpu
 from operators.storage.config import StorageConfig
 from pipelines.settings import identity
 from pipelines.stock.models import local_model, local_tokenizer
@@ -16,8 +17,8 @@ MODELS = ("path", "quality_model")  # fields of settings that name a model
 class Feature:
     """What is measured, and by whom. `operator` is MODULE:CLASS in MEASURES; it is made of `blocks`, its settings, in a worker.
 
-    A block with one of the fields MODELS names a model, and its operator gets a GPU where there is one. What changes with the
-    models and tokenizers that are named stands in `contents`.
+    A block with one of the fields MODELS names a model. Its operator gets a GPU where there is one, as that of a block with a
+    `device` does; one that says cpu does not. What changes with the models and tokenizers that are named stands in `contents`.
     """
 
     name: str
@@ -28,6 +29,11 @@ class Feature:
     @property
     def has_model(self) -> bool:
         return any(_models_of(block) for block in self.blocks)
+
+    @property
+    def may_use_gpu(self) -> bool:
+        """Whether the operator would run on a GPU."""
+        return any(may_use_gpu(block.device) for block in self.blocks if hasattr(block, "device"))
 
     @property
     def deciding(self) -> dict[str, Any]:

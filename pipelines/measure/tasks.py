@@ -25,11 +25,9 @@ def measure(
     """Stream parts of the pool through actors that hold the operator, and commit what they give."""
     import ray.data
 
-    from cluster.resources import cpus, model_share
-
     rows = [{"part": asdict(part)} for part in work]
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    copies, share = model_share(copies) if feature.has_model else (max(1, int(cpus())), {"num_cpus": 1})
+    copies, share = _claims(feature, copies)
     arguments = (feature, pool, ledger, Isolation(report, float("inf")))
     units.map_batches(
         MeasureParts,
@@ -41,6 +39,15 @@ def measure(
     ).materialize()
 
 
+def _claims(feature: Feature, copies: int | None) -> tuple[int, dict[str, float]]:
+    """Give how many actors measure, and what each claims: a share of a node or a GPU for a model, else a processor."""
+    from cluster.resources import cpus, gpus, model_share
+
+    if feature.has_model or (feature.may_use_gpu and gpus()):
+        return model_share(copies, feature.may_use_gpu)
+    return max(1, int(cpus())), {"num_cpus": 1}
+
+
 class MeasureParts:
     """Measure parts of a pool in an actor that holds the operator."""
 
@@ -48,6 +55,7 @@ class MeasureParts:
         self.feature, self.pool, self.ledger, self.isolation = feature, pool, ledger, isolation
         with isolation.report.explaining():
             self.operator = feature.build(pool.place.storage)
+        isolation.report.unused_gpu_noted()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         with self.isolation.report.explaining():

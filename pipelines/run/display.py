@@ -3,15 +3,20 @@
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 
 
 class Display:
-    """Shows how a run stands from a thread of its own. `lines` tells it: all there is to say on a terminal (true), else less."""
+    """Shows how a run stands from a thread of its own. `lines` tells it: all there is to say on a terminal (true), else less.
 
-    def __init__(self, lines: Callable[[bool], list[str]], stream=None):
-        self.lines = lines
+    `notes` gives what the user should be told, all of it so far; each is told once, above the lines.
+    """
+
+    def __init__(self, lines: Callable[[bool], list[str]], notes: Callable[[], list[str]] = list, stream=None):
+        self.lines, self.notes = lines, notes
+        self.told: set[str] = set()
         self.stream = stream or sys.stderr
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
@@ -20,22 +25,37 @@ class Display:
         self.thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, error, *_) -> None:
         self.stopped.set()
         self.thread.join(timeout=5)
+        if error is None:
+            self._tell(self._print)
 
     def _show(self) -> None:
         if self.stream.isatty():
             self._show_live()
         else:
             while not self.stopped.wait(LINE_EVERY_S):
+                self._tell(self._print)
                 for line in self.lines(False):
-                    print(line, file=self.stream, flush=True)
+                    self._print(line)
 
     def _show_live(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
         with Live(console=Console(file=self.stream), auto_refresh=False, transient=True) as live:
+            above = partial(live.console.print, highlight=False, markup=False, soft_wrap=True)
             while not self.stopped.wait(LIVE_EVERY_S):
+                self._tell(above)
                 live.update("\n".join(self.lines(True)), refresh=True)
+
+    def _tell(self, tell: Callable[[str], None]) -> None:
+        """Tell the notes that are new."""
+        for note in self.notes():
+            if note not in self.told:
+                self.told.add(note)
+                tell(f"note: {note}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)

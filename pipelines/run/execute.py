@@ -79,7 +79,7 @@ def _stages_made(pipeline: Pipeline, say) -> Iterator[None]:
     with session(pipeline.cluster, pipeline.quiet) if stages else nullcontext():
         if stages:
             schedule = Schedule(stages, _as_stage, _is_complete, pipeline.place, say)
-            with _resumable(pipeline.place.url), Display(schedule.lines):
+            with _resumable(pipeline.place.url), Display(schedule.lines, schedule.notes):
                 pipeline.given(schedule.run())
         yield
 
@@ -154,7 +154,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> 
     with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
         board, pace = start_board(), pipeline.pace()
         try:
-            with Display(lambda whole: [pace.line(_read(board))]):
+            with Display(lambda whole: [pace.line(_read(board))], lambda: _read(board)["notes"]):
                 _work(pipeline, work, keeper, board)
             for line in pipeline.afterwards(_read(board)):
                 say(line)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.storage.place import Place
+from pipelines.counts import Counts
 from pipelines.exits import CODES, RunFailed
 from pipelines.flow.board.pace import clock
 from pipelines.flow.board.scoreboard import start_board
@@ -34,16 +35,17 @@ class Running:
         self.pace = self.pipeline.pace()
 
     def line(self) -> str:
-        import ray
-
-        counts = ray.get(self.board.read.remote())
+        counts = self.read()
         return "waits for another run" if counts["latest"].get("waits") else self.pace.line(counts)
 
     def waits(self) -> bool:
         """Whether another run is at work on the same artifact."""
+        return bool(self.read()["latest"].get("waits"))
+
+    def read(self) -> Counts:
         import ray
 
-        return bool(ray.get(self.board.read.remote())["latest"].get("waits"))
+        return ray.get(self.board.read.remote())
 
 
 class Schedule:
@@ -65,6 +67,7 @@ class Schedule:
         self.running: dict[Any, Running] = {}  # by the reference to its task
         self.made: dict[str, Reference] = {}
         self.failed: Exception | None = None
+        self.noted: dict[str, None] = {}  # in the order in which it came
         self._add(stages)
 
     def run(self) -> Made:
@@ -94,6 +97,15 @@ class Schedule:
         width = max(map(len, self.stages)) + 2
         told = self.stages if whole else at_work
         return [f"{MARKS[self._state(name)]} {name:{width}}{at_work.get(name, '')}".rstrip() for name in list(told)]
+
+    def notes(self) -> list[str]:
+        """Give what the user should be told of the stages so far."""
+        for one in list(self.running.values()):
+            self._noted(one)
+        return list(self.noted)
+
+    def _noted(self, one: Running) -> None:
+        self.noted |= dict.fromkeys(one.read()["notes"])
 
     def _add(self, stages: Iterable[Stage]) -> None:
         for stage in stages:
@@ -150,6 +162,7 @@ class Schedule:
         import ray
 
         one = self.running.pop(task)
+        self._noted(one)
         one.board.close.remote()
         try:
             error = ray.get(task)

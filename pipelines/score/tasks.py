@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from operators.learn.score.base import NotFiniteScore, Server
+from operators.models.device import may_use_gpu
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from pipelines.exits import StageFailure
@@ -53,7 +54,7 @@ def score(
 
     from cluster.resources import model_share
 
-    on_gpus = job.score.device != "cpu" and not job.reference.openai
+    on_gpus = may_use_gpu(job.score.device) and not job.reference.openai
     copies, share = model_share(job.reference.copies, on_gpus)
     rows = [{"shard": asdict(unit.shard), "begin": unit.begin, "end": unit.end} for unit in work]
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
@@ -84,6 +85,7 @@ class ScoreUnits:
         with isolation.report.explaining():
             self.scorer = Scorer(job.score, [_here(each, job.storage) for each in references])
             self.scorer.check(packed.packing)
+        isolation.report.unused_gpu_noted()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         with self.isolation.report.explaining():

@@ -5,6 +5,7 @@ selector measures nothing twice. What was chosen is copied to OUTPUT/data/LABEL.
 Source: the comparison of selectors in arXiv:2410.09335, and the works that it names.
 """
 
+from operators.models.device import may_use_gpu
 from operators.storage.place import Place
 from pipelines.choose.artifact import ChoiceArtifact
 from pipelines.choose.spec import SelectorSpec
@@ -66,9 +67,10 @@ class Select(Pipeline):
         """Compare the choices, and copy them."""
         import ray
 
-        from cluster.resources import whole_node_cpus
+        from cluster.resources import gpus, whole_node_cpus
 
-        task = ray.remote(compare_choices).options(num_cpus=whole_node_cpus(1), max_retries=1)
+        on_gpu = gpus() > 0 and may_use_gpu(self.job.sentence.device)  # an encoder embeds what the page shows
+        task = ray.remote(compare_choices).options(num_cpus=whole_node_cpus(1), num_gpus=int(on_gpu), max_retries=1)
         choices = [(spec, self._choice(spec)) for spec in self.specs]
         view, target = self.declared.measuring.shown(self.made, SHOWN), self.declared.opened_target(self.made)
         self.shared = ray.get(task.remote(self.job, choices, view, target, work, ledger, report))

@@ -47,6 +47,7 @@ def work(config: dict[str, Any]) -> None:
     plan, ledger, report = config["plan"], config["ledger"], config["report"]
     if report.why():
         return
+    report.unused_gpu_noted()
     try:
         Rank(plan, ledger, report).run()
     except Diverged as error:  # all workers alike

@@ -10,6 +10,7 @@ from operators.errors import BadRequest
 from operators.learn.score.base import ScoreConfig, contexts_to_read
 from operators.models.causal_lm import context_of, head_of, hidden_states, load_causal_lm
 from operators.models.contexts import batches, laid_out, tokens_at_once
+from operators.models.device import chosen_device
 from operators.models.head import token_losses
 from operators.text.tokenizer import contents_digest, load_tokenizer
 from operators.tokens.rows import PackedRows, Packing
@@ -24,7 +25,7 @@ class LocalReference:
 
     def __init__(self, config: ScoreConfig, model: str):
         self.name, self.config = model, config
-        device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = chosen_device(config.device)
         kind = device.partition(":")[0]
         dtype = config.dtype or ("bfloat16" if kind == "cuda" else "float32")
         self.network = load_causal_lm(model, dtype, device, config.attention)

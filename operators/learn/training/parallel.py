@@ -14,6 +14,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from operators.models.device import chosen_device
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -31,7 +33,7 @@ class World:
         if dist.is_initialized():
             kind = "cuda" if "nccl" in dist.get_backend() else "cpu"
             return cls(dist.get_rank(), dist.get_world_size(), _device(kind))
-        device = _device("cuda" if torch.cuda.is_available() else "cpu")
+        device = _device(chosen_device(None))
         if device.type == "cuda":  # sharded parameters, through which bfloat16 goes on a GPU, want a group: of one
             dist.init_process_group("nccl", store=dist.HashStore(), rank=0, world_size=1, device_id=device)
         return cls(0, 1, device)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from operators.errors import BadRequest, StorageFailure
+from operators.models.device import no_gpu_because
 from operators.models.engines.base import EngineFailure
 from operators.storage.base import CorruptFile
 from pipelines.counts import Counts
@@ -94,6 +95,17 @@ class Reporter:
         for verdict in ray.get([self.board.became.remote(style, some) for style, some in fates.items()]):
             if verdict:
                 raise Blamed(*verdict)
+
+    def note(self, line: str) -> None:
+        """Have the user told something, once however many processes say it."""
+        self.board.note.remote(line)
+
+    def unused_gpu_noted(self) -> None:
+        """Have the user told where Ray gave this process a GPU that torch cannot use."""
+        import ray
+
+        if ray.get_gpu_ids() and (why := no_gpu_because()):
+            self.note(f"Ray hands out GPUs, and the models work on processors: {why}")
 
     def noticed(self, message: str) -> None:
         import ray

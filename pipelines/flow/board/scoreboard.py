@@ -18,6 +18,7 @@ class Scoreboard(Tracker, Verdicts):
         self.asked_wrongly, self.blamed = False, ()
         self.latest: dict = {}
         self.noticed: str | None = None
+        self.notes: dict[str, None] = {}  # in the order in which they came
         self.over = False
 
     def add(self, counts: Counts) -> None:
@@ -51,6 +52,10 @@ class Scoreboard(Tracker, Verdicts):
     def is_blamed(self) -> tuple[Blame, ...]:
         return self.blamed
 
+    def note(self, line: str) -> None:
+        """Take down what the user should be told while the run goes on."""
+        self.notes.setdefault(line)
+
     def notice(self, message: str) -> None:
         """Take down an error that the run may outlive."""
         self.noticed = message
@@ -70,11 +75,12 @@ class Scoreboard(Tracker, Verdicts):
         return self.over
 
     def read(self) -> Counts:
-        """Give all counts; those of all engines together stand under `engine`."""
+        """Give all counts, those of all engines together under `engine`, and under `notes` what the user should be told."""
         states = list(self.engines.values())
         sums = add_counts(*({k: v for k, v in state.items() if k not in ("began", "last")} for state in states))
         began, last = (pick((s[key] for s in states), default=0.0) for pick, key in ((min, "began"), (max, "last")))
-        return {"read": {}} | self.counts | {"latest": self.latest, "engine": sums | {"seconds": last - began}}
+        told = {"latest": self.latest, "notes": list(self.notes)}
+        return {"read": {}} | self.counts | told | {"engine": sums | {"seconds": last - began}}
 
 
 def start_board():

@@ -91,6 +91,7 @@ class BesideEngine:
         began = time.monotonic()
         await self.engine.start()
         self.report.engine_started()
+        self.report.unused_gpu_noted()
         self.patience_s += 2 * (time.monotonic() - began)  # an engine may start a part of it again under a request
         # Thousands of tasks wait here. To look through them for cycles as often as Python does took a sixth of the loop's time.
         gc.freeze()

@@ -1,5 +1,6 @@
 """A pool of engines: how many actors, and what each of them claims."""
 
+import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +8,8 @@ from typing import Any
 
 from ray.data import ActorPoolStrategy, Dataset
 
-from cluster.resources import cpus, gpus
+from cluster.resources import cpus, gpus, require_gpus_on_one_node
+from operators.models.device import may_use_gpu
 from operators.models.engines import EngineConfig, build_engine
 from operators.models.engines.base import Engine
 from operators.models.engines.openai.engine import LONGEST_PAUSE_S, TIMEOUT_TRIES
@@ -16,6 +18,7 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.engines.actor import BesideEngine
 from pipelines.flow.faults.config import CommitConfig, FaultConfig
 
+log = logging.getLogger(__name__)
 ORDERS_IN_FLIGHT = (
     48  # calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats
 )
@@ -32,14 +35,15 @@ def on_engines(
     build: Callable[[EngineConfig], Engine] = build_engine,
 ) -> Dataset:
     """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
+    gpus_each = _claimed_gpus(engine)
     return orders.map_batches(
         BesideEngine,
         fn_constructor_args=(operator, partial(build, engine), _patience(engine, faults.deadline_s), commit, report),
-        batch_size=None,
+        batch_size=1,  # an order: null would be the same, and Ray refuses it beside num_gpus
         batch_format="pyarrow",
         zero_copy_batch=True,
-        num_cpus=_cpus_per_copy(engine, share),
-        num_gpus=_gpus_per_copy(engine) if gpus() else 0,
+        num_cpus=_cpus_per_copy(engine, share, gpus_each > 0),
+        num_gpus=gpus_each,
         compute=ActorPoolStrategy(
             **_size(engine),
             max_concurrent_calls_per_actor=ORDERS_IN_FLIGHT,
@@ -62,7 +66,7 @@ def _size(engine: EngineConfig) -> dict[str, int]:
     return {"size": engine.copies}
 
 
-def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
+def _cpus_per_copy(engine: EngineConfig, share: float, on_gpus: bool) -> float:
     """Give the CPUs that an engine claims; Ray bounds the threads of a model on the CPU by them.
 
     All copies together claim half of the cluster at the most, or nothing would be left to read with; one that mostly waits,
@@ -70,11 +74,28 @@ def _cpus_per_copy(engine: EngineConfig, share: float) -> float:
     fused with it, and the reader would run inside the engine's process.
     """
     half_of_all = cpus() / 2 / (engine.max_copies or engine.copies)
-    claim = min(share / 2, half_of_all) if engine.openai or gpus() else half_of_all
+    claim = min(share / 2, half_of_all) if engine.openai or on_gpus else half_of_all
     return claim if claim != share else 0.99 * claim
 
 
+def _claimed_gpus(engine: EngineConfig) -> int:
+    """Give the GPUs that each engine claims: none in a cluster without. Raises NoCluster where they never come together."""
+    there, each = gpus(), _gpus_per_copy(engine)
+    if not there or not each:
+        return 0
+    require_gpus_on_one_node(
+        each, "an engine", "Lower engine.vllm.tensor_parallel_size, or join a cluster with larger machines."
+    )
+    if engine.copies * each > there:
+        log.warning(
+            "engine.copies=%d with %d GPUs each want %d GPUs, and the cluster has %d: some engines will not start",
+            *(engine.copies, each, engine.copies * each, there),
+        )
+    return each
+
+
 def _gpus_per_copy(engine: EngineConfig) -> int:
+    """Give the GPUs that an engine spreads over where there are any."""
     if engine.vllm:
         return ranks(engine.vllm)
-    return 1 if engine.transformers else 0
+    return 1 if engine.transformers and may_use_gpu(engine.transformers.device) else 0

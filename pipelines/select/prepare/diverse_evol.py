@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 
-from cluster.claims import A_MODEL_EACH, A_NODE
+from cluster.claims import A_NODE, a_model_each
 from operators.errors import BadRequest
+from operators.models.device import may_use_gpu
 from operators.select.measure.likelihood import LikelihoodConfig
 from operators.select.selectors.base import Budget, BudgetConfig
 from operators.select.selectors.diverse_evol import DiverseEvolConfig
@@ -79,7 +80,7 @@ class PrepareDiverseEvol:
             "measure",
             lambda made: self._rounds(made).embedding(number),
             (POOL, student),
-            replace(A_MODEL_EACH, copies=self.job.features.copies),
+            a_model_each(self.job.features.copies, may_use_gpu(self.job.scorer.device)),
         )
         choosing = Stage(rows, "choose", lambda made: self._rounds(made).choice(number), (POOL, embedding), A_NODE)
         yield replace(choosing, then=lambda made: self._round(number + 1))

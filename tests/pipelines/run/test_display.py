@@ -44,3 +44,11 @@ def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
             time.sleep(0.01)
     assert "12 kept" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_note_is_told_once_however_many_processes_say_it_and_at_the_latest_at_the_end():
+    board, stream = Scoreboard(), io.StringIO()
+    with Display(lambda whole: [], lambda: board.read()["notes"], stream=stream):
+        for note in ("first", "second", "first"):
+            board.note(note)
+    assert stream.getvalue() == "note: first\nnote: second\n"

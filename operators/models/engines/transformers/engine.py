@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.errors import BadRequest
+from operators.models.device import chosen_device
 from operators.models.engines.base import Completion, EngineFailure, Request
 from operators.models.engines.chat import prompt_tokens
 from operators.models.engines.endings import CAPPED, WHOLE
@@ -105,12 +106,11 @@ class TransformersEngine:
     def _load(self) -> None:
         # Threads that spin while they wait lose most of their throughput where another process wants a core.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        device = self.config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = chosen_device(self.config.device)
         self._tokenizer = AutoTokenizer.from_pretrained(self.model, padding_side="left")
         network = AutoModelForCausalLM.from_pretrained(self.model, dtype=self.config.dtype)
         self._network = network.eval().to(device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from operators.errors import BadRequest
 from operators.models.causal_lm import context_of, head_of, hidden_states, load_causal_lm
 from operators.models.contexts import batched, laid_out, tokens_at_once
+from operators.models.device import chosen_device
 from operators.models.head import token_losses
 from operators.select.measure.base import ModelConfig
 from operators.select.measure.reading.line import Line
@@ -48,7 +49,7 @@ class LocalModel:
         if not config.path:
             raise BadRequest("scorer.path is not given. Name the model that measures: a folder, or a name on the hub.")
         self.name = config.path
-        device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = chosen_device(config.device)
         kind = device.partition(":")[0]
         dtype = config.dtype or ("bfloat16" if kind == "cuda" else "float32")
         self.network = load_causal_lm(config.path, dtype, device, config.attention)

@@ -1,9 +1,9 @@
 """What is made before LESS chooses, in order, and what it is handed then."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from cluster.claims import A_MODEL_EACH, A_NODE
+from cluster.claims import A_NODE, a_model_each
+from operators.models.device import may_use_gpu
 from operators.select.selectors.less import Less
 from operators.storage.config import InputConfig
 from pipelines.choose.inputs import SelectorInputs
@@ -76,7 +76,7 @@ class PrepareLess:
             "measure",
             lambda made: self._gradients(kind, of, made).stage(number),
             (POOL, of, self._named("warm-up")),
-            replace(A_MODEL_EACH, copies=self.job.features.copies),
+            a_model_each(self.job.features.copies, may_use_gpu(self.job.scorer.device)),
         )
 
     def _gradients(self, kind: str, of: str, made: Made) -> GradientStages:

@@ -41,3 +41,8 @@ def test_a_model_that_is_not_there_is_refused():
         Sentence(SentenceConfig(model="/no/such/folder"), ExampleConfig())
     with pytest.raises(BadRequest, match=r"sentence\.batch_size"):
         SentenceConfig(batch_size=0)
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(BadRequest, match=r"sentence\.model .* cannot be put on cuda .*sentence\.device=cpu"):
+        Sentence(SentenceConfig(device="cuda"), ExampleConfig())

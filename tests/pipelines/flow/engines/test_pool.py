@@ -15,6 +15,8 @@ from pipelines.flow.engines.pool import _gpus_per_copy, _patience
         ({"vllm": {"tensor_parallel_size": None, "pipeline_parallel_size": None, "data_parallel_size": None}}, 1),
         ({"vllm": {"tensor_parallel_size": 2, "pipeline_parallel_size": 3, "data_parallel_size": 4}}, 24),
         ({"transformers": TransformersConfig(model="m")}, 1),
+        ({"transformers": TransformersConfig(model="m", device="cuda:0")}, 1),
+        ({"transformers": TransformersConfig(model="m", device="cpu")}, 0),
         ({"openai": OpenAIConfig(model="m")}, 0),
     ],
 )
