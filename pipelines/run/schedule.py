@@ -18,6 +18,7 @@ from pipelines.run.stage import Made, Stage
 
 DONE, RUNNING, WAITING = "done", "running", "waiting"
 MARKS = {DONE: "✓", RUNNING: "▸", WAITING: "·"}
+AT_ONCE = 16  # stages: each has a process beside the driver
 LOOK_S = 1.0  # how often what runs is looked at, so that Ctrl-C is heard
 
 
@@ -77,7 +78,7 @@ class Schedule:
         """
         import ray
 
-        while len(self.made) < len(self.stages):
+        while self.failed or len(self.made) < len(self.stages):
             begun = [self._begin(stage) for stage in self._ready()]
             if self.running:
                 ended, _ = ray.wait(list(self.running), num_returns=1, timeout=LOOK_S)
@@ -129,7 +130,7 @@ class Schedule:
         except tuple(CODES) as error:
             self._fail(stage, error)
             return False
-        if not self._fits(stage):
+        if len(self.running) >= AT_ONCE or not self._fits(stage):
             return False
         self._start(stage, self.built[stage.name])
         return True
@@ -169,10 +170,13 @@ class Schedule:
         except ray.exceptions.RayError as died:
             reason = str(died).strip().splitlines()[0]
             error = RunFailed(f"the process of {one.stage.name!r} ended ({reason}). The same command goes on.")
-        if error is None:
-            self.say(f"done: {one.stage.name} · {clock(time.monotonic() - one.began)} · {one.pipeline.place.url}")
+        if error:
+            self._fail(one.stage, error)
+            return
+        self.say(f"done: {one.stage.name} · {clock(time.monotonic() - one.began)} · {one.pipeline.place.url}")
+        try:
             self._finish(one.stage)
-        else:
+        except tuple(CODES) as error:  # what came out is not enough to go on
             self._fail(one.stage, error)
 
     def _fail(self, stage: Stage, error: Exception) -> None:

@@ -86,6 +86,16 @@ def test_what_runs_beside_a_stage_that_fails_ends_and_the_same_command_does_the_
     assert verify(place_of(tmp_path / "last")).whole and not (tmp_path / "good.begun").exists()
 
 
+def test_what_came_out_may_be_too_little_to_go_on(tmp_path):
+    def too_little(made):
+        raise BadRequest("one row is too few")
+
+    for _ in range(2):  # where it is made now, and where it is there
+        with pytest.raises(BadRequest, match="one row is too few"):
+            run(Slip(tmp_path, "last", stages=(slip(tmp_path, "first", then=too_little),)))
+    assert verify(place_of(tmp_path / "first")).whole and not (tmp_path / "last.begun").exists()
+
+
 def test_stages_that_wait_for_what_nobody_makes_are_named(tmp_path):
     with pytest.raises(RunFailed, match="wait for what no stage makes: second"):
         run(Slip(tmp_path, "last", stages=(slip(tmp_path, "first"), slip(tmp_path, "second", after=("nobody",)))))
