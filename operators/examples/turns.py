@@ -126,10 +126,11 @@ def _turn(turn: dict, column: str, place: int, unused: set[str]) -> Turn:
     if isinstance(content, list):
         content, thought = _joined(content, name)
         reasoning = reasoning or thought
+    reasoning = reasoning if reasoning.strip() else ""
     calls, learned = _calls(turn, name), _learned(turn, name, unused)
     unused |= {"train_detail"} if turn.get("train_detail") else set()
     if known != "assistant":
-        unused |= {"reasoning_content"} if reasoning.strip() else set()
+        unused |= {"reasoning_content"} if reasoning else set()
         unused |= {"weight"} if learned else set()
         reasoning, calls, learned = "", "", None
     called = [text_of(turn.get(key), name) if known == "tool" else "" for key in ("name", "tool_call_id")]

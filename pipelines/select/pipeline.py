@@ -5,6 +5,7 @@ selector measures nothing twice. What was chosen is copied to OUTPUT/data/LABEL.
 Source: the comparison of selectors in arXiv:2410.09335, and the works that it names.
 """
 
+from operators.examples.prompting import FRAMES, UNPLACED
 from operators.models.device import may_use_gpu
 from operators.storage.place import Place
 from pipelines.choose.artifact import ChoiceArtifact
@@ -80,6 +81,7 @@ class Select(Pipeline):
         known = {reason: count for reason, count in rejected.items() if reason not in OF_UNKNOWN}
         lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
         lines += [f"{name}: {told}" for name, told in read_of({"rejected": {"document": rejected}})]
+        lines += self._unplaced()
         excluded = ((spec.label, self._choice(spec).told["excluded"]) for spec in self.specs)
         lines += [
             f"{label} could not choose {sum(reasons.values()):,} rows: {words_of(reasons)}"
@@ -91,6 +93,12 @@ class Select(Pipeline):
                 f"{self.shared:,} rows of the target are in the pool too: a selector may choose what it aims at"
             )
         return [f"note: {line}" for line in lines]
+
+    def _unplaced(self) -> list[str]:
+        """Tell what records have and the template no place for; of a model's own template the rows alone can tell."""
+        template, carries = self.job.prompting.template, self.declared.measuring.pool(self.made).carries
+        kinds = {kind: rows for kind, rows in carries.items() if kind in UNPLACED and template in FRAMES}
+        return [f"template {template} has no place for what some rows have: {words_of(kinds)}"] if kinds else []
 
     def _choice(self, spec: SelectorSpec) -> ChoiceArtifact:
         return ChoiceArtifact.open(self.made[choice_of(spec.label)], self.job.storage, spec.label)

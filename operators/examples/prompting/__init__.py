@@ -8,6 +8,6 @@ encoding.py    texts into tokens, with the places of their parts
 """
 
 from operators.examples.prompting.prompting import Prompting, PromptingConfig, Tokens
-from operators.examples.prompting.templates import TEMPLATES, Segment
+from operators.examples.prompting.templates import FRAMES, TEMPLATES, UNPLACED, Segment
 
-__all__ = ["TEMPLATES", "Prompting", "PromptingConfig", "Segment", "Tokens"]
+__all__ = ["FRAMES", "TEMPLATES", "UNPLACED", "Prompting", "PromptingConfig", "Segment", "Tokens"]

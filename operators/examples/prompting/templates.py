@@ -39,6 +39,9 @@ class Template(Protocol):
     def unplaced(self, example: Example) -> set[str]: ...
 
 
+UNPLACED = ("reasoning_content", "tool_calls", "tools")  # what Frames have no place for
+
+
 class Frames:
     """A template that writes `before[role]` and `after[role]` around each turn, and nothing after the last answer.
 
@@ -74,9 +77,7 @@ class Frames:
         return [segment for segment in segments if segment.text]
 
     def unplaced(self, example: Example) -> set[str]:
-        found = {"tools"} if example.tools else set()
-        found |= {"tool_calls"} if any(turn.calls for turn in example.turns) else set()
-        return found | ({"reasoning_content"} if any(turn.reasoning.strip() for turn in example.turns) else set())
+        return example.carried.intersection(UNPLACED)
 
     def _between(self, turns: Sequence[Turn], learned: Sequence[bool]) -> list[Segment]:
         said = enumerate(zip(turns, learned, strict=True), 1)

@@ -309,3 +309,19 @@ def test_a_row_that_is_too_long_for_the_scorer_is_not_free_where_tokens_are_the_
     rows = chosen(place, "length")
     assert rows[0]["id"] == "long" and rows[0]["answer_tokens"] > 400
     assert sum(row["tokens"] for row in rows) <= 1500
+
+
+def test_what_a_template_has_no_place_for_is_told_and_stays_with_the_chosen_rows(folder):
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So.", "weight": 1}]
+    rows = [{"id": str(n), "messages": [turns[0], turns[1] | {"content": f"So {n}."}]} for n in range(6)]
+    rows[2]["messages"][1]["reasoning_content"] = "Hm."
+    rows[3]["tools"] = [{"name": "look"}]
+    (folder / "thinking.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = []
+    words = ["selectors=random", "budget.rows=6", f"features.path={folder / 'thinking-features'}"]
+    place = select(folder, "thinking", *words, input="thinking.jsonl", say=said.append)
+    told = "note: template alpaca has no place for what some rows have: reasoning_content 1, tools 1"
+    assert told in said
+    by_id = {row["id"]: row for row in chosen(place, "random")}
+    assert by_id["2"]["messages"][1]["reasoning_content"] == "Hm." and by_id["3"]["tools"] == '[{"name": "look"}]'
+    assert all(row["messages"][1]["weight"] == 1 for row in by_id.values())
