@@ -4,6 +4,8 @@ registry.py      the input formats there are; one line each
 base.py          the contract of reading: files, splits, pieces of documents
 config.py        what can be said of storages and inputs
 listing.py       from paths to files and splits
+sift.py          which files of a folder are documents, and why the others are not
+partitions.py    folders that are called COLUMN=VALUE
 reading.py       from a split to its documents
 formats/         one input format a file
 sniff.py         what a file is, told from its first bytes

@@ -60,12 +60,13 @@ def plain_blocks(handle: BinaryIO) -> Iterator[bytes]:
 
 
 class Stream:
-    """Parts as a file that is read on and on; it ends at the first gap, and keeps it."""
+    """Parts as a file that is read on and on; it ends at the first gap, and keeps it. `short` tells that it has ended."""
 
     closed = False
 
     def __init__(self, parts: Parts):
         self.gap: Gap | None = None
+        self.short = False
         self._parts, self._rest = parts, b""
 
     def read(self, size: int = -1) -> bytes:
@@ -75,7 +76,12 @@ class Stream:
             self._rest = self._rest[len(some) :]
             taken.append(some)
             missing -= len(some) if missing > 0 else 0
+        self.short = missing > 0
         return b"".join(taken)
+
+    def unread(self, some: bytes) -> None:
+        """Put bytes back that were read last."""
+        self._rest = some + self._rest
 
     def close(self) -> None:
         """Leave the parts to whoever made them."""

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator
+from functools import partial
 from glob import has_magic
 from itertools import takewhile
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import local_path, open_filesystem, storage_errors
 from operators.storage.packing import ENDINGS, bare_name, packing
 from operators.storage.registry import FORMATS, guess, known_endings, reader_of, require_format
+from operators.storage.sift import Sifted, sift, told
 
-ARTIFACT = "/_gristmill/epochs/"  # marks an artifact of ours, whose documents are in data/*.parquet
 VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
 
 
@@ -29,19 +29,29 @@ class FileState(NamedTuple):
 
 def list_input(config: InputConfig, storage: StorageConfig) -> list[InputFile]:
     """List the files of an input, sorted by name. Raises BadRequest where there is nothing that can be read."""
+    return list_and_sift(config, storage)[0]
+
+
+def list_and_sift(config: InputConfig, storage: StorageConfig) -> tuple[list[InputFile], list[str]]:
+    """List the files of an input, sorted by name, and say which are left out. Raises BadRequest as above."""
     _require(config)
     paths = config.path if isinstance(config.path, list | tuple) else [config.path]
-    found = {}  # address -> (name, state); a file that two paths name is read once
+    found, said = {}, []  # address -> (name, state); a file that two paths name is read once
     for path in map(str, paths):
-        for name, url, state in _find(path, config.format, storage):
-            found.setdefault(url, (name, state))
+        root, files, named = _listed(path, storage)
+        sifted = Sifted(list(files)) if named else sift(files, partial(_readable, format=config.format))
+        _require_some(path, sifted.kept, config.format)
+        if left_out := told(sifted.left_out):
+            said.append(f"files of {path} are left out: {left_out}")
+        for name in sifted.kept:
+            found.setdefault(f"{root}{name}", (name, files[name]))
     names = _unique({url: _printable(name) for url, (name, _) in found.items()})
     _require_unique(names)
     files = [
         InputFile(names[url], url, state.bytes, config.format or guess(bare_name(url)), state.version)
         for url, (_, state) in found.items()
     ]
-    return sorted(files, key=lambda file: file.name)
+    return sorted(files, key=lambda file: file.name), said
 
 
 def split_input(files: list[InputFile], config: InputConfig) -> list[Split]:
@@ -70,18 +80,15 @@ def _require(config: InputConfig) -> None:
         )
 
 
-def _find(path: str, format: str | None, storage: StorageConfig) -> Iterator[tuple[str, str, FileState]]:
-    """Yield (name, address, state) of the files of one path."""
-    try:
-        root, files, named = _listed(path, storage)
-    except storage_errors() as error:
-        raise BadRequest(f"cannot read {path}: {error}") from error
-    for name in _readable(path, list(files) if named else _visible(files), format):
-        yield name, f"{root}{name}", files[name]
-
-
 def _listed(path: str, storage: StorageConfig) -> tuple[str, dict[str, FileState], bool]:
     """Return the address of a path's root with a slash at its end, states by name, and whether it is one named file."""
+    try:
+        return _found(path, storage)
+    except storage_errors() as error:
+        raise BadRequest(f"cannot read {path}: {error}") from error
+
+
+def _found(path: str, storage: StorageConfig) -> tuple[str, dict[str, FileState], bool]:
     filesystem, place = open_filesystem(path, storage)
     scheme = "" if local_path(path) else path.partition("://")[0] + "://"
     try:
@@ -135,35 +142,23 @@ def _walk(root: str) -> dict[str, FileState]:
     return files
 
 
-def _visible(names: Collection[str]) -> list[str]:
-    """Keep the names that are documents: not hidden, and of an artifact its data alone."""
-    artifacts = {f"/{name}".partition(ARTIFACT)[0] for name in names if ARTIFACT in f"/{name}"}
-    visible = (name for name in names if not any(part.startswith((".", "_")) for part in name.split("/")))
-    return [name for name in visible if _is_data(f"/{name}", artifacts)]
-
-
-def _is_data(name: str, artifacts: set[str]) -> bool:
-    for root in artifacts:
-        if name.startswith(f"{root}/"):
-            return name.startswith(f"{root}/data/") and name.endswith(".parquet")
-    return True
-
-
-def _readable(path: str, names: list[str], format: str | None) -> list[str]:
+def _readable(names: list[str], format: str | None) -> list[str]:
     """Keep the names that a format reads. A format that is asked for reads any name, unless some have its endings."""
+    if format is None:
+        return [name for name in names if guess(bare_name(name))]
+    return [name for name in names if bare_name(name).endswith(reader_of(format).endings)] or names
+
+
+def _require_some(path: str, names: list[str], format: str | None) -> None:
+    """Raise BadRequest where no name is left, or none that tells a format."""
     if not names:
         raise BadRequest(f"no file is in {path} (names that begin with . or _ do not count).")
-    if format is None:
-        readable = [name for name in names if guess(bare_name(name))]
-    else:
-        readable = [name for name in names if bare_name(name).endswith(reader_of(format).endings)] or names
-    if not readable:
+    if not _readable(names, format):
         there = Counter(os.path.splitext(name)[1] or "no ending" for name in names).most_common(8)
         raise BadRequest(
             f"no name in {path} tells a format: the endings are {', '.join(f'{ending} ({n})' for ending, n in there)}; "
             f"known are {known_endings()}, each also with {' '.join(ENDINGS)}. Set input.format to one of: {', '.join(FORMATS)}."
         )
-    return readable
 
 
 def _require_unique(names: dict[str, str]) -> None:

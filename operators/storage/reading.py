@@ -13,6 +13,7 @@ from operators.storage.base import END, PIECE_BYTES, UNCOUNTED, UNREADABLE, Corr
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_reading
 from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat, said
+from operators.storage.partitions import partition_of, with_partition
 from operators.storage.registry import FORMATS, reader_of
 from operators.storage.watched import Watched
 from operators.table import DOCUMENTS
@@ -144,11 +145,13 @@ def _rows(records: list[Record], rows_of: RowsOf, reader: Format, file: InputFil
     """Give the row of every record, with an id."""
     unfinished = [record.payload for record in records if not isinstance(record.payload, Row | Damage)]
     made = iter(rows_of(reader.row, unfinished))
-    rows = (_finished(record.payload, made, file, config) for record in records)
-    return [
+    rows = [_finished(record.payload, made, file, config) for record in records]
+    rows = [
         row if row.id else row._replace(id=made_id(file.name, record.position, row.text))
         for record, row in zip(records, rows, strict=True)
     ]
+    partition, whole = partition_of(file), config.text_column is None
+    return [with_partition(row, partition, whole) for row in rows] if partition else rows
 
 
 def _finished(payload: Any, made: Iterator[Row], file: InputFile, config: InputConfig) -> Row:

@@ -9,6 +9,7 @@ from operators.errors import BadRequest
 # MODULE:CLASS of each, loaded when a file is looked at. Where two share an ending, the first is the guess.
 FORMATS = {
     "parquet": "operators.storage.formats.parquet:Parquet",
+    "arrow": "operators.storage.formats.arrow:Arrow",
     "jsonl": "operators.storage.formats.jsonl:Jsonl",
     "text": "operators.storage.formats.text:PlainText",
     "lines": "operators.storage.formats.lines:Lines",

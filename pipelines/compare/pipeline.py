@@ -65,6 +65,7 @@ class Compare(Pipeline):
         self.folder = features_folder(job, self.place)
         self.select = Select(select_job(job, self.folder), self.folder)
         self.evaluation = ReadPool(job.pool(job.evaluation), self.folder)
+        self.warnings = [*self.select.warnings, *self.evaluation.warnings]
         self.trials = list(trials_of(job, self.select))
         self.shared = 0  # rows of the evaluation set that are in the pool too
         self.place.check_writable()

@@ -40,7 +40,7 @@ class PackDocuments(Pipeline):
         require_form(job)
         encode = encoder(job.pack, job.examples, job.storage)
         self.packing = packing_for(job.pack, encode)
-        files = input_files(job.input, job.storage, self.place)
+        files, self.warnings = input_files(job.input, job.storage, self.place)
         self.place.check_writable()
         self.splits = split_input(files, job.input)
         if job.pack.template:

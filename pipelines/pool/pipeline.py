@@ -42,7 +42,7 @@ class ReadPool(Pipeline):
                 "with the text by examples.plain_column."
             )
         own = rows or Place(job.output.path or folder or ".", job.storage)
-        files = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
+        files, self.warnings = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
         self.splits = split_input(files, job.input)
         require_examples(self.splits, job.input, job.storage, KeepExamples(job.examples))
         keys = [*(split.key for split in self.splits), UNIQUE]

@@ -37,7 +37,8 @@ def check(job: RephraseJob) -> Checked:
     prompts = {prompt.name: prompt for prompt in map(load_prompt, _styles(job))}
     Mix(job.mix)
     place = output_place(job.output.path, job.storage, "runs/first")
-    files = input_files(job.input, job.storage, place)
+    files, said = input_files(job.input, job.storage, place)
+    warnings += said
     facts = _check_engine(job, warnings)
     _check_sizes(job, prompts, facts.context_tokens)
     check_encoder(job.faithful)

@@ -42,6 +42,7 @@ class Select(Pipeline):
         self.place = output_place(job.output.path or folder, job.storage, "runs/choice")
         self.specs = specs_of(job)
         self.declared = Stages(job, self.specs, features_folder(job, self.place), self.place)
+        self.warnings = self.declared.warnings
         contents = {
             "selectors": [[spec.label, identity(spec.block)] for spec in self.specs],
             "features": self.declared.measuring.deciding,

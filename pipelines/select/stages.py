@@ -41,6 +41,11 @@ class Stages:
             yield from before
             yield self._choosing(spec, tuple(self.preparations[spec.label].after))
 
+    @property
+    def warnings(self) -> list[str]:
+        """Say what the user should know of the inputs."""
+        return [line for pool in (self.pool, self.target) if pool for line in pool.warnings]
+
     def opened_target(self, made: Made) -> PoolArtifact | None:
         return self.measuring.pool(made, TARGET) if self.target else None
 

@@ -2,6 +2,7 @@
 
 base.py           the contract of a format
 parquet.py        parquet, by row groups
+arrow.py          files of Arrow itself, which the library `datasets` saves
 jsonl.py          JSON: lines, arrays, values one after another, the one list inside of an object
 text.py           one document a file
 lines.py          one document a line

@@ -8,21 +8,24 @@ from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import local_path
-from operators.storage.listing import list_input
+from operators.storage.listing import list_and_sift
 from operators.storage.place import Place
 from operators.storage.reading import check_input
 from pipelines.ledger.layout import CARD, DIGESTED, FOLDERS, TABLE, files_of_parts
 from pipelines.ledger.reading import data_parts
 
 
-def input_files(input: InputConfig, storage: StorageConfig, place: Place, shared: str | None = None) -> list[InputFile]:
+def input_files(
+    input: InputConfig, storage: StorageConfig, place: Place, shared: str | None = None
+) -> tuple[list[InputFile], list[str]]:
     """List the files of an input, without those of the artifact that is to be made, and of artifacts in the folder `shared`.
 
-    Raises BadRequest where none can be read.
+    Gives what the user should know of it too: which files are no documents. Raises BadRequest where none can be read.
     """
-    files = _committed(_outside(place, shared, list_input(input, storage)), storage)
+    listed, said = list_and_sift(input, storage)
+    files = _committed(_outside(place, shared, listed), storage)
     check_input(files, input, storage)
-    return files
+    return files, said
 
 
 def versions(files: Iterable[InputFile]) -> dict[str, list]:
