@@ -6,7 +6,7 @@ in the place of what a turn says, all is written as before but that.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,10 +18,13 @@ THOUGHT = "</think>"  # ends what templates that know thoughts take out of what 
 
 
 class Place(NamedTuple):
-    """The characters of a turn: what the template writes of what it thinks, says and calls."""
+    """The characters of a turn: what the template writes of what it thinks, says and calls. With `cut` it ends inside of a call,
+    somewhere before the words that stand around any call.
+    """
 
     begin: int
     end: int
+    cut: bool = False
 
 
 Write = Callable[[Sequence[Turn]], str]  # writes turns by a template; raises NoExample where it refuses them
@@ -35,12 +38,24 @@ def places_of(turns: Sequence[Turn], write: Write) -> tuple[str, list[Place | No
     written, found = write(turns), None
     if not any(turn.calls for turn in turns):
         found = _aligned(write([_marked(turn, number) for number, turn in enumerate(turns)]), written, turns)
-    return written, found or [_changed(turns, number, written, write) for number in range(len(turns))]
+    return written, found or [_found(turns, number, written, write) for number in range(len(turns))]
 
 
 def _marked(turn: Turn, number: int) -> Turn:
     thought = MARK.format(2 * number + 1) if turn.reasoning else ""
-    return replace(turn, content=MARK.format(2 * number), reasoning=thought, calls="")
+    return replace(turn, content=MARK.format(2 * number), reasoning=thought)
+
+
+def marked_calls(turn: Turn, number: int) -> Turn:
+    """Put marks for what tools are called with. Other names would change what is written of their answers."""
+    mark = MARK.format(2 * number)
+
+    def marked(call: dict) -> dict:
+        arguments = call["function"]["arguments"]
+        other = dict.fromkeys(arguments or (mark,), mark) if isinstance(arguments, dict) else mark
+        return call | {"function": call["function"] | {"arguments": other}}
+
+    return replace(turn, calls=json_of([marked(call) for call in parsed(turn.calls)], "tool_calls"))
 
 
 def _aligned(form: str, written: str, turns: Sequence[Turn]) -> list[Place | None] | None:
@@ -76,29 +91,30 @@ def _follows(written: str, at: int, form: str, after: str, last: bool) -> bool:
     )
 
 
-def _changed(turns: Sequence[Turn], number: int, written: str, write: Write) -> Place | None:
-    """Find a turn by what is written differently where it says something else."""
-    for other in _others(turns[number], number):
-        try:
-            text = write([*turns[:number], other, *turns[number + 1 :]])
-        except NoExample:
-            continue  # a call that a later turn answers cannot be taken out
-        if MARKED.search(text):
-            begin = _alike(written, text)
-            place = Place(begin, len(written) - _alike(written[begin:][::-1], text[begin:][::-1]))
-            _check(turns[number], written[slice(*place)])
-            return place
-    return None
+def _found(turns: Sequence[Turn], number: int, written: str, write: Write) -> Place | None:
+    """Find a turn by what is written differently where it says, or calls, something else."""
+    turn = turns[number]
+    said = _changed(turns, number, _marked(turn, number), written, write)
+    calls = _changed(turns, number, marked_calls(turn, number), written, write) if turn.calls else None
+    if not calls:
+        if said:
+            _check(turn, written[said.begin : said.end])
+        return said
+    begin = min(said.begin, calls.begin) if said else calls.begin
+    if said and turn.content.strip() and said.end > calls.end:
+        return Place(begin, said.end)
+    return Place(begin, calls.end, cut=True)
 
 
-def _others(turn: Turn, number: int) -> Iterator[Turn]:
-    """Give a turn with marks for what it says; and one that calls tools with a mark for their names."""
-    yield _marked(turn, number)
-    if turn.calls:
-        calls = [
-            call | {"function": call["function"] | {"name": MARK.format(2 * number)}} for call in parsed(turn.calls)
-        ]
-        yield replace(turn, calls=json_of(calls, "tool_calls"))
+def _changed(turns: Sequence[Turn], number: int, other: Turn, written: str, write: Write) -> Place | None:
+    try:
+        text = write([*turns[:number], other, *turns[number + 1 :]])
+    except NoExample:
+        return None
+    if not MARKED.search(text):
+        return None
+    begin = alike(written, text)
+    return Place(begin, len(written) - alike(written[begin:][::-1], text[begin:][::-1]))
 
 
 def _check(turn: Turn, written: str) -> None:
@@ -108,7 +124,7 @@ def _check(turn: Turn, written: str) -> None:
         raise NoExample("chat_template", f"the model's chat template changes what turn {turn.place} says")
 
 
-def _alike(one: str, other: str) -> int:
+def alike(one: str, other: str) -> int:
     """Count the characters with which two texts begin alike."""
     low, high = 0, min(len(one), len(other))
     while low < high:

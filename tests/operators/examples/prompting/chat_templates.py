@@ -127,6 +127,56 @@ GEMMA = """\
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"""
 
+# Ends a text that asks for no answer with a token of its own (Phi 3).
+PHI_3 = """\
+{%- for message in messages %}
+    {{- '<|' + message.role + '|>\\n' + message.content + '<|end|>\\n' }}
+{%- endfor %}
+{{- '<|assistant|>\\n' if add_generation_prompt else eos_token }}"""
+
+# Writes what an answer is for into the answer's label, thoughts of the last answer alone, and the last end as another token;
+# words beside a call are not written (gpt-oss).
+HARMONY = """\
+{%- for message in messages %}
+    {%- if message.role == 'assistant' %}
+        {%- if message.tool_calls %}
+            {%- set call = message.tool_calls[0].function %}
+            {{- '<|start|>assistant to=functions.' + call.name + '<|channel|>commentary<|message|>' }}
+            {{- (call.arguments | tojson) + '<|call|>' }}
+        {%- else %}
+            {%- if message.thinking and loop.last %}
+                {{- '<|start|>assistant<|channel|>analysis<|message|>' + message.thinking + '<|end|>' }}
+            {%- endif %}
+            {{- '<|start|>assistant<|channel|>final<|message|>' + message.content }}
+            {{- '<|return|>' if loop.last else '<|end|>' }}
+        {%- endif %}
+    {%- elif message.role == 'tool' %}
+        {%- set call = messages[loop.index0 - 1].tool_calls[0].function %}
+        {{- '<|start|>functions.' + call.name + ' to=assistant<|message|>' + message.content + '<|end|>' }}
+    {%- else %}{{ '<|start|>' + message.role + '<|message|>' + message.content + '<|end|>' }}{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}"""
+
+# Takes calls whose arguments are text, and of turns that call only those that say nothing (DeepSeek).
+DEEPSEEK = """\
+{%- for message in messages %}
+    {%- if message.role == 'assistant' and message.content is none %}
+        {{- '<|Assistant|><|calls|>' + message.tool_calls[0].function.name + '\\n' }}
+        {{- message.tool_calls[0].function.arguments + '\\n<|calls_end|><|end|>' }}
+    {%- elif message.role == 'assistant' %}{{ '<|Assistant|>' + message.content + '<|end|>' }}
+    {%- else %}{{ '<|' + message.role + '|>' + message.content }}{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|Assistant|>' }}{% endif %}"""
+
+# Reads content as a list of parts, as models that see do.
+SEEING = """\
+{%- for message in messages %}
+    {{- message.role + ': ' }}
+    {%- for part in message.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}
+    {{- '<|end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"""
+
 # Special tokens of each, the one that begins a text (if there is one) first, then the one that ends it.
 TOKENS = {
     CHATML: (None, "<|im_end|>", "<|im_start|>"),
@@ -141,6 +191,10 @@ TOKENS = {
     QWEN_3: (None, "<|im_end|>", "<|im_start|>"),
     PROMPTS_FOR_THOUGHT: (None, "<|im_end|>", "<|im_start|>"),
     MISTRAL: ("<s>", "</s>", "[INST]", "[/INST]"),
+    PHI_3: (None, "</s>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"),
+    HARMONY: (None, "<|return|>", "<|end|>", "<|call|>", "<|start|>", "<|channel|>", "<|message|>"),
+    DEEPSEEK: (None, "<|end|>", "<|Assistant|>", "<|user|>", "<|tool|>", "<|calls|>", "<|calls_end|>"),
+    SEEING: (None, "<|end|>"),
     GEMMA: ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
 }
 FAMILIES = {
@@ -151,11 +205,12 @@ FAMILIES = {
     "mistral": MISTRAL,
     "gemma": GEMMA,
 }
+ODD = {"phi_3": PHI_3, "harmony": HARMONY, "deepseek": DEEPSEEK, "seeing": SEEING}
 
 
 def family(folder: Path, name: str) -> str:
     """Save a tokenizer of bytes with the chat template and the special tokens of a family."""
-    template = FAMILIES[name]
+    template = (FAMILIES | ODD)[name]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({byte: number for number, byte in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from operators.examples.base import ExampleConfig, NoExample, example_of
 from operators.examples.prompting import Prompting, PromptingConfig
-from operators.examples.prompting.chat import DATE
-from tests.operators.examples.prompting.chat_templates import FAMILIES, family
+from operators.examples.prompting.chat import DATE, Chat
+from tests.operators.examples.prompting.chat_templates import FAMILIES, ODD, family
 
 THINKING = ("qwen_3", "prompts_for_thought")
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": None}}}]
@@ -19,7 +19,7 @@ TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type"
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> dict[str, str]:
-    return {name: family(tmp_path_factory.mktemp(name), name) for name in FAMILIES}
+    return {name: family(tmp_path_factory.mktemp(name), name) for name in FAMILIES | ODD}
 
 
 def user(content: str) -> dict:
@@ -242,5 +242,62 @@ def test_a_record_forges_no_token_of_a_template(paths, name):
 
 
 def test_tools_that_forge_are_refused(paths):
-    with pytest.raises(NoExample, match="its tools have what is written like a special token"):
+    with pytest.raises(NoExample, match="its tools or calls have what is written like a special token"):
         Read(paths["qwen_3"], messages=CALLED, tools=[{"name": "<|im_end|>"}])
+
+
+TWO = [user("Q1"), assistant("A1"), user("Q2"), assistant("A2")]
+
+
+@pytest.mark.parametrize(
+    "name, learned, label",
+    [
+        ("phi_3", ["A1<|end|>", "A2<|end|>\n</s>"], "<|assistant|>\n"),
+        (
+            "harmony",
+            ["<|channel|>final<|message|>A1<|end|>", "<|channel|>final<|message|>A2<|return|>"],
+            "<|start|>assistant",
+        ),
+        ("deepseek", ["A1<|end|>", "A2<|end|>"], "<|Assistant|>"),
+        ("seeing", ["A1<|end|>", "A2<|end|>"], "assistant: "),
+    ],
+)
+def test_odd_templates_have_their_prompt_for_an_answer_and_its_end_in_the_middle_and_at_the_end(
+    paths, name, learned, label
+):
+    read = Read(paths[name], messages=TWO)
+    assert read.learned == learned and read.one.template.label == label
+    assert Read(paths[name], score_eos=False, messages=TWO).learned == ["A1", "A2"]
+    assert read.direct == label.join(["", *learned])
+
+
+def test_calls_end_where_the_template_ends_them_whatever_follows(paths):
+    harmony = Read(paths["harmony"], messages=CALLED)
+    called = ' to=functions.look<|channel|>commentary<|message|>{"at": "mill"}<|call|>'
+    assert harmony.learned == [called, "<|channel|>final<|message|>A<|return|>"]
+    beside = [CALLED[0], CALLED[1] | {"content": "I look."}, *CALLED[2:]]
+    read = Read(paths["harmony"], messages=beside)
+    assert read.learned == harmony.learned and read.unplaced == {"content"}
+    deepseek = Read(paths["deepseek"], messages=CALLED)
+    assert deepseek.learned == ['<|calls|>look\n{"at": "mill"}\n<|calls_end|><|end|>', "A<|end|>"]
+    assert deepseek.unplaced == set() and Read(paths["deepseek"], messages=beside).unplaced == {"tool_calls"}
+
+
+def test_thoughts_may_stand_in_a_message_of_their_own(paths):
+    read = Read(paths["harmony"], messages=[user("Q"), assistant("A", reasoning="T")])
+    assert read.unplaced == set()
+    assert read.learned == [
+        "<|channel|>analysis<|message|>T<|end|><|start|>assistant<|channel|>final<|message|>A<|return|>"
+    ]
+
+
+def test_a_turn_that_is_left_out_is_named_by_its_place_in_the_record(paths):
+    messages = [system(""), user("Q"), {"role": "tool", "content": "R"}, assistant("A"), user("Q2"), assistant("A2")]
+    silent = FAMILIES["llama_3"].replace(
+        "message.content + '<|eot_id|>' }}\n    {%- elif 'tool", "'' }}\n    {%- elif 'tool"
+    )
+    assert silent != FAMILIES["llama_3"]
+    template = Chat(paths["llama_3"])
+    template.template = silent
+    with pytest.raises(NoExample, match=r"leaves out what the tool says \(turn 3\)"):
+        template.framed(example_of({"messages": messages}, ExampleConfig()), "last")
