@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from operators.errors import BadRequest
@@ -376,3 +377,31 @@ def test_what_records_have_and_the_template_no_place_for_is_told(model, tmp_path
     assert "| left out, as template chat has no place for it |" in place.read("README.md").decode()
     read = "".join(text for text, _ in contexts(tmp_path / "out", model))
     assert "Be short." in read and "<|user|>Why?<|end|><|assistant|>So.<|end|><|user|>And?" in read
+
+
+ASKED, ANSWERED = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}
+FORMS = [
+    {"messages": [ASKED, ANSWERED]},
+    {"messages": json.dumps([ASKED, ANSWERED])},
+    {"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]},
+    {"prompt": "Why?", "completion": "So."},
+    {"prompt": [ASKED], "completion": [ANSWERED]},
+    {"instruction": "Why?", "input": None, "output": "So."},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}, ANSWERED]},
+]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_every_form_of_a_record_is_read_and_learned_alike(model, tmp_path):
+    folder = tmp_path / "forms"
+    folder.mkdir()
+    (folder / "lines.jsonl").write_text("".join(json.dumps(form) + "\n" for form in FORMS))
+    lists = pa.struct([("role", pa.list_(pa.string())), ("content", pa.list_(pa.string()))])
+    turns = {"role": ["user", "assistant"], "content": ["Why?", "So."]}
+    pa.parquet.write_table(pa.table({"messages": pa.array([turns] * 2, lists)}), folder / "lists.parquet")
+    objects = pa.array([[ASKED | {"weight": None, "tool_calls": None}, ANSWERED | {"weight": 1, "tool_calls": None}]])
+    pa.parquet.write_table(pa.table({"messages": objects}), folder / "objects.parquet")
+    place = pack(folder, model, tmp_path / "out", "input.text_column=null", "pack.template=chat")
+    found = contexts(tmp_path / "out", model)
+    assert found == [("<|user|>Why?<|end|><|assistant|>So.<|end|>", "So.<|end|>")] * (len(FORMS) + 3)
+    assert read_records(place).now().counts["rejected"] == {}

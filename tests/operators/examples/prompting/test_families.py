@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from operators.examples.base import ExampleConfig, NoExample, example_of
 from operators.examples.prompting import Prompting, PromptingConfig
-from operators.examples.prompting.chat import DATE, Chat
+from operators.examples.prompting.chat import Chat
+from operators.examples.prompting.jinja import DATE
 from tests.operators.examples.prompting.chat_templates import FAMILIES, ODD, family
 
 THINKING = ("qwen_3", "prompts_for_thought")
@@ -266,7 +267,7 @@ def test_odd_templates_have_their_prompt_for_an_answer_and_its_end_in_the_middle
     paths, name, learned, label
 ):
     read = Read(paths[name], messages=TWO)
-    assert read.learned == learned and read.one.template.label == label
+    assert read.learned == learned and read.one.template.template.label == label
     assert Read(paths[name], score_eos=False, messages=TWO).learned == ["A1", "A2"]
     assert read.direct == label.join(["", *learned])
 
@@ -298,6 +299,6 @@ def test_a_turn_that_is_left_out_is_named_by_its_place_in_the_record(paths):
     )
     assert silent != FAMILIES["llama_3"]
     template = Chat(paths["llama_3"])
-    template.template = silent
+    template.template.source = silent
     with pytest.raises(NoExample, match=r"leaves out what the tool says \(turn 3\)"):
         template.framed(example_of({"messages": messages}, ExampleConfig()), "last")
