@@ -90,7 +90,6 @@ async def bare_engine(model: str, documents: str, styles: list[str]) -> float:
     from operators.models.engines.chat import prompt_tokens
     from operators.models.engines.vllm.arguments import quieten, with_defaults
     from operators.rewrite.prompts import load_prompt
-    from operators.rewrite.rephrase import ASSISTANT
 
     quieten()
     arguments = with_defaults({"model": model, **SETTINGS}, on_cpu=True)
@@ -104,9 +103,7 @@ async def bare_engine(model: str, documents: str, styles: list[str]) -> float:
     texts = [json.loads(line)["text"] for line in Path(documents).read_text().splitlines()]
     prompts = [load_prompt(style) for style in styles]
     requests = [
-        (prompt_tokens(tokenizer, prompt.messages(text, system=ASSISTANT)), prompt.max_tokens)
-        for text in texts
-        for prompt in prompts
+        (prompt_tokens(tokenizer, prompt.messages(text)), prompt.max_tokens) for text in texts for prompt in prompts
     ]
 
     async def one(number: int, ids: list[int], max_tokens: int) -> int:

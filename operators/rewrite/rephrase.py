@@ -17,7 +17,6 @@ from operators.settings import setting
 from operators.table import COMPLETIONS, reject, rewrites, spread, with_columns
 
 SAMPLING = ("temperature", "top_p", "max_tokens")
-ASSISTANT = "You are a careful assistant. Your answers are helpful, detailed and polite."
 
 
 @dataclass
@@ -26,7 +25,7 @@ class RephraseConfig:
     prompt_order: str = setting(
         "instruction_first", "or text_first: styles of one chunk then share its prefix in the engine's cache"
     )
-    system: str = setting(ASSISTANT, "system line of every request; empty for none")
+    system: str | None = setting(None, "system line of every request, empty for none; null: each prompt's own")
     temperature: float | None = setting(None, "sampling temperature, 0 is greedy; null: each prompt's own")
     top_p: float | None = setting(None, "share of probability to sample from; null: each prompt's own")
     max_tokens: int | None = setting(None, "cap of a completion in tokens; null: each prompt's own")

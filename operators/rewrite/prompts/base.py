@@ -11,8 +11,9 @@
     </passage>
 
 The built-in prompts lie beside this file and hold the slot in just that paragraph, so that with `text_first` the styles of
-one chunk share their prefix in the engine's cache; and each says that the language of the passage is kept. A user's own file
-is named by its path.
+one chunk share their prefix in the engine's cache; and each says that the language of the passage is kept. Those for small
+models are another kind: the instruction is the `system` line, and the bare text is all of the user's turn. A user's own file is
+named by its path.
 """
 
 import re
@@ -23,6 +24,7 @@ from operators.errors import BadRequest
 from operators.rewrite.prompts.parsers import PARSERS, Parsed
 
 SLOT = "{text}"
+ASSISTANT = "You are a careful assistant. Your answers are helpful, detailed and polite."
 ORDERS = ("instruction_first", "text_first")
 CONTEXT = (
     "The document's rewrite up to this passage ends with these lines:\n<previous>\n",
@@ -37,6 +39,7 @@ class Prompt:
     """One way of rewriting. The fields up to `top_p` can be set in the file's front matter."""
 
     summary: str = ""
+    system: str = ASSISTANT  # the system line; empty for none
     max_tokens: int = 512  # cap of the completion
     min_source_tokens: int = 0  # shorter chunks are not worth a request
     min_completion_tokens: int = 0  # a shorter text is rejected as too_short
@@ -52,9 +55,9 @@ class Prompt:
     identity: str = ""  # hash of the file's content
 
     def messages(
-        self, text: str, *, system: str, order: str = ORDERS[0], context: str | None = None
+        self, text: str, *, system: str | None = None, order: str = ORDERS[0], context: str | None = None
     ) -> tuple[dict[str, str], ...]:
-        """Fill the slot and give chat messages, with a system message where `system` is not empty.
+        """Fill the slot and give chat messages, with a system message unless it is empty; null means the prompt's own.
 
         `text` goes in as it is, whatever braces it holds. `order` is "instruction_first" (as the file is written) or
         "text_first" (the slot's paragraph leads). `context`, the rewrite of the chunk before, follows the passage.
@@ -68,6 +71,7 @@ class Prompt:
             passage.append(context.join(CONTEXT))
         parts = [*before, *passage, *after] if order == ORDERS[0] else [*passage, *before, *after]
         user = {"role": "user", "content": "\n\n".join(parts)}
+        system = self.system if system is None else system
         return ({"role": "system", "content": system}, user) if system else (user,)
 
     def parse(self, answer: str, source: str, source_tokens: int, key: str) -> Parsed:
@@ -83,7 +87,7 @@ class Prompt:
     def instructions(self) -> str:
         """The prompt's own words, without the slot's paragraph."""
         before, _, after = self._paragraphs
-        return "\n\n".join([*before, *after])
+        return "\n\n".join([self.system, *before, *after])
 
     @cached_property
     def _paragraphs(self) -> tuple[list[str], str, list[str]]:

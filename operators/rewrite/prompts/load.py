@@ -24,6 +24,7 @@ def _whole(least: int) -> Callable[[object], bool]:
 
 LIMITS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "summary": ("a line of text", lambda value: isinstance(value, str)),
+    "system": ("a text", lambda value: isinstance(value, str)),
     "max_tokens": ("a whole number of tokens from 1", _whole(1)),
     "min_source_tokens": ("a whole number of tokens from 0", _whole(0)),
     "min_completion_tokens": ("a whole number of tokens from 0", _whole(0)),

@@ -22,6 +22,11 @@ SOURCE = (
     "the old streets."
 )
 GOOD = {
+    "brief": (
+        "Monks built the port of Halden in 1190 to land salt and wool, and within forty years it was the largest market "
+        "on the northern coast, with 38 warehouses. A fire in 1421 burned most of the wooden houses, so new ones were "
+        "made of stone. Today about 12,000 people live there."
+    ),
     "easy": (
         "Long ago, in 1190, some monks made a port at Halden. A port is a place where ships stop. They used it to "
         "bring in salt and wool. After forty years it was the biggest market in the north, with 38 storehouses. Each "

@@ -4,6 +4,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.models.engines.base import Completion, EngineFailure, Request
+from operators.rewrite.prompts import load_prompt
 from operators.rewrite.rephrase import Rephrase, RephraseConfig
 from operators.table import COMPLETIONS, ORIGINAL, REQUESTS
 from tests.rows import table
@@ -99,11 +100,12 @@ def test_a_request_issued_again_draws_the_same_seed_and_others_draw_others():
     assert all(0 <= one.seed < 2**31 for one in first)
 
 
-def test_sampling_is_the_prompts_own_unless_the_config_says_otherwise():
-    row = [request(0, 0, "qa", "text")]
-    own = rephrase(row)[1].asked[0]
-    assert (own.temperature, own.max_tokens) == (0.7, 512)
-    set_here = rephrase(row, temperature=0.0, top_p=0.5, max_tokens=9, system="Be brief.")[1].asked[0]
+def test_sampling_and_system_line_are_the_prompts_own_unless_the_config_says_otherwise():
+    row = [request(0, 0, "brief", "text")]
+    own = rephrase(row, styles=["brief"])[1].asked[0]
+    assert (own.temperature, own.max_tokens) == (0.3, 256)
+    assert own.messages == load_prompt("brief").messages("text")
+    set_here = rephrase(row, styles=["brief"], temperature=0.0, top_p=0.5, max_tokens=9, system="Be brief.")[1].asked[0]
     assert (set_here.temperature, set_here.top_p, set_here.max_tokens) == (0.0, 0.5, 9)
     assert set_here.messages[0] == {"role": "system", "content": "Be brief."}
 

@@ -9,7 +9,8 @@ OF_THE_METHODS = [
     *("distill", "diverse_qa", "easy", "extract_knowledge", "faq", "guided_rewrite", "hard", "knowledge_list"),
     *("math", "medium", "qa", "table", "tutorial", "wikipedia"),
 ]
-STYLES = prompt_names()
+FOR_SMALL_MODELS = ["brief"]
+STYLES = [name for name in prompt_names() if name not in FOR_SMALL_MODELS]
 MINIMAL = "Say it as a poem.\n\n{text}\n"
 
 
@@ -74,13 +75,31 @@ def test_the_system_line_is_left_out_where_it_is_empty():
     assert [m["role"] for m in prompt.messages("x", system="")] == ["user"]
 
 
+def test_a_prompt_may_have_a_system_line_of_its_own_which_the_run_may_replace(tmp_path):
+    prompt = load_prompt(write(tmp_path, f"---\nsystem: You are a poet.\n---\n{MINIMAL}"))
+    assert prompt.messages("x")[0] == {"role": "system", "content": "You are a poet."}
+    assert prompt.messages("x", system="Be kind.")[0]["content"] == "Be kind."
+    assert [m["role"] for m in prompt.messages("x", system="")] == ["user"]
+    assert prompt.instructions == "You are a poet.\n\nSay it as a poem."
+    assert load_prompt("easy").messages("x")[0]["content"].startswith("You are a careful assistant.")
+
+
+@pytest.mark.parametrize("style", FOR_SMALL_MODELS)
+def test_a_small_model_is_told_what_to_do_in_the_system_line_and_given_the_bare_text(style):
+    prompt = load_prompt(style)
+    told, asked = prompt.messages("The port.")
+    assert told["role"] == "system" and "language" in told["content"] and len(told["content"].split()) < 40
+    assert asked == {"role": "user", "content": "The port."}
+    assert prompt.summary and 1 <= prompt.max_tokens <= 2048
+
+
 def test_an_unknown_order_names_the_orders():
     with pytest.raises(BadRequest, match="instruction_first, text_first"):
         load_prompt("easy").messages("x", system="", order="last")
 
 
 def test_an_unknown_style_is_answered_with_those_there_are():
-    with pytest.raises(BadRequest, match=r"no prompt named 'poem'. There are: distill, .*give its path"):
+    with pytest.raises(BadRequest, match=r"no prompt named 'poem'. There are: brief, .*give its path"):
         load_prompt("poem")
     with pytest.raises(BadRequest, match="Did you mean 'medium'"):
         load_prompt("meduim")
