@@ -1,4 +1,4 @@
-# make quickstart   rephrase real text with a demonstration model on this machine's processor
+# make quickstart   rewrite real English with a real model on this machine's processor
 # make check        what one runs while working: lint, import contracts, and all tests that start neither Ray nor a model
 # make test         what must hold before a push: these, and a short form of everything else
 # make test-all     the long forms too: more kills and storms, all smoke configs

@@ -20,11 +20,10 @@ from transformers.utils import logging
 
 from benchmarks.measuring import questions
 from benchmarks.scoring import MODELS, VOCABULARY, make_model, timed
+from benchmarks.texts import docstrings, train_tokenizer
 from operators.examples.base import ExampleConfig, example_of
 from operators.examples.prompting import Prompting, PromptingConfig
 from operators.models.causal_lm import load_causal_lm
-from operators.models.demo_model.docstrings import docstrings
-from operators.models.demo_model.tokenizer import train_tokenizer
 from operators.models.lora import MOMENTS_FILE, Lora, Moments, add_lora
 from operators.select.measure.base import ModelConfig
 from operators.select.measure.gradients.config import GradientsConfig

@@ -25,11 +25,10 @@ import torch
 from transformers.utils import logging
 
 from benchmarks.scoring import MEDIAN_TOKENS, MODELS, SPREAD, VOCABULARY, WINDOW, make_model, timed
+from benchmarks.texts import docstrings, train_tokenizer
 from operators.examples.base import ExampleConfig
 from operators.examples.prompting import Prompting, PromptingConfig
 from operators.learn.score import ScoreConfig, Scorer
-from operators.models.demo_model.docstrings import docstrings
-from operators.models.demo_model.tokenizer import train_tokenizer
 from operators.select.measure.base import ModelConfig
 from operators.select.measure.likelihood import Likelihood, LikelihoodConfig
 from operators.select.measure.reading.answers import ReadAnswers

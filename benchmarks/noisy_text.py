@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from operators.models.demo_model.docstrings import docstrings
-from operators.models.demo_model.tokenizer import train_tokenizer
+from benchmarks.texts import SPECIAL_TOKENS, docstrings, train_tokenizer
 from operators.text.tokenizer import contents_digest, load_tokenizer
 from operators.tokens.pack import Packer
 from operators.tokens.rows import PackedRows, Packing
@@ -20,7 +19,6 @@ from operators.tokens.rows import PackedRows, Packing
 WIKIPEDIA = Path(__file__).resolve().parents[2] / "shared" / "data" / "wiki_en"
 SPAN = 24  # tokens of a span of noise, on average
 TOKENIZER_TEXT = 3_000_000  # characters that the tokenizer learns from
-SPECIAL_TOKENS = 4  # the tokenizer's first ids: no noise
 VALIDATION_ROWS = 64
 
 
@@ -41,7 +39,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> str:
     tokens = options.steps * options.rows * options.window
     wanted = {"corpus": tokens, "reference": options.reference * tokens, "validation": VALIDATION_ROWS * options.window}
     parts, draw = split(encoded, wanted), np.random.default_rng(0)
-    entries = range(SPECIAL_TOKENS, options.vocabulary)
+    entries = range(len(SPECIAL_TOKENS), options.vocabulary)
     parts["corpus"], masks = zip(
         *(with_noise(one, options.noise, entries, draw) for one in parts["corpus"]), strict=True
     )

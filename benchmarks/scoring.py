@@ -29,9 +29,8 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
+from benchmarks.texts import docstrings, train_tokenizer
 from operators.learn.score import ScoreConfig, Scorer
-from operators.models.demo_model.docstrings import docstrings
-from operators.models.demo_model.tokenizer import train_tokenizer
 from operators.text.tokenizer import contents_digest, load_tokenizer
 from operators.tokens.pack import Packer
 from operators.tokens.rows import PackedRows, Packing

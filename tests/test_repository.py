@@ -63,7 +63,7 @@ def undeclared_imports(folders: list[str], extras: list[str]) -> dict[str, set[s
 
 def test_the_pin_list_holds_every_declared_dependency_at_the_declared_version():
     exact = {name: version.removesuffix("+cpu") for name, version in pins().items()}
-    for name, requirement in declared("cpu", "dev").items():
+    for name, requirement in declared("cpu", "quickstart", "dev").items():
         assert str(requirement.specifier) == f"=={exact.get(name)}", f"{requirement} against requirements-cpu.txt"
 
 
@@ -74,11 +74,11 @@ def test_the_pin_list_is_in_order_and_names_no_build_that_breaks_a_cpu_torch():
 
 
 def test_every_package_that_the_code_imports_is_declared():
-    assert undeclared_imports(["operators", "pipelines", "cluster"], ["cpu"]) == {}
+    assert undeclared_imports(["operators", "pipelines", "cluster"], ["cpu", "quickstart"]) == {}
 
 
 def test_every_package_that_tests_and_benchmarks_import_is_declared():
-    assert undeclared_imports(["tests", "benchmarks"], ["cpu", "dev"]) == {}
+    assert undeclared_imports(["tests", "benchmarks"], ["cpu", "quickstart", "dev"]) == {}
 
 
 def test_no_file_names_a_package_registry_or_the_home_of_a_developer():

@@ -7,5 +7,6 @@ device.py             where a model runs
 contexts.py           contexts of like length together in batches
 sentence_encoder.py   sentence embeddings
 engines/              what completes requests
-demo_model/           the quickstart's model, trained from scratch
+smollm2.py            a real instruct model out of a package, for machines that reach no hub
+llama_gguf.py         a Llama out of a GGUF file
 """

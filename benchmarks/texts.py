@@ -1,21 +1,22 @@
-"""Real English prose that is on every machine: the documentation strings of Python's own standard library."""
+"""What several benchmarks read where no corpus is to be had: prose that is on every machine, and a tokenizer trained on text."""
 
 import ast
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 NOT_THE_LIBRARY = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo"}
 PROSE = re.compile(r"[A-Z][\w ,.;:'\"()/=`*-]*[.]", re.ASCII)
+SPECIAL_TOKENS = ["<|pad|>", "<|end|>"]
 FEWEST_WORDS, MOST_WORDS = 12, 100
 PLAIN_SHARE = 0.8  # of the words of a paragraph; the rest may be names, numbers and signs
 
 
 def docstrings() -> Iterator[dict[str, str]]:
-    """Yield paragraphs of prose as {"id", "text"}, each text once, in an order that depends on the library alone.
+    """Yield paragraphs of the documentation strings of Python's standard library as {"id", "text"}, each text once.
 
-    The files are parsed, no module is imported. Takes a few seconds.
+    Their order depends on the library alone. The files are parsed, no module is imported. Takes a few seconds.
     """
     seen = set()
     library = Path(sysconfig.get_path("stdlib"))
@@ -43,3 +44,24 @@ def _is_prose(paragraph: str) -> bool:
     words = paragraph.split()
     plain = sum(word.rstrip(",.;:").isalpha() for word in words)
     return FEWEST_WORDS <= len(words) <= MOST_WORDS and plain >= PLAIN_SHARE * len(words)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int):
+    """Train a byte-level BPE, which can spell any text, and wrap it for transformers."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=SPECIAL_TOKENS,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    pad, end = SPECIAL_TOKENS
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=pad, eos_token=end)
