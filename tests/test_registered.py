@@ -7,6 +7,7 @@ import pytest
 from operators.learn.losses import LOSSES
 from operators.rewrite.rules import ORDER
 from operators.storage.registry import FORMATS
+from operators.text.extract import EXTRACTORS
 from pipelines.choose.selectors import SELECTORS
 from pipelines.registry import PIPELINES, ROOMS
 
@@ -16,9 +17,10 @@ OUR_FORMATS = [address for address in FORMATS.values() if address.startswith("op
 TABLES = {  # folder: modules that are registered, and those that only serve them
     "operators/learn/losses": ([entry.address for entry in LOSSES.values()], {"config", "fused", "kept_tokens"}),
     "operators/rewrite/rules": (ORDER, set()),
+    "operators/text/extract": (EXTRACTORS, {"charset", "process"}),
     "operators/storage/formats": (
         OUR_FORMATS,
-        {"batch_rows", "json_items", "json_scan", "json_shape", "line_records", "response"},
+        {"batch_rows", "json_items", "json_scan", "json_shape", "line_records", "media_type", "response"},
     ),
     "operators/select/selectors": ([entry.selector for entry in SELECTORS.values()], set()),
 }

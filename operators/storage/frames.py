@@ -159,13 +159,16 @@ def _arc_head(window: Window) -> RecordHead | None:
     return RecordHead(len(start[0]), int(length), kind, None, url, date, mime.split(" ")[0])
 
 
-def header_fields(lines: bytes) -> dict[str, str]:
-    """Return header fields by lower-case name; of a repeated one the first. Folded lines are joined."""
+def header_fields(lines: bytes, joined: bool = False) -> dict[str, str]:
+    """Return header fields by lower-case name; of a repeated one the first, or all `joined` by commas. Lines are unfolded."""
     fields = {}
     for line in re.sub(rb"\r?\n[ \t]+", b" ", lines).split(b"\n"):
         name, colon, value = line.decode(errors="replace").partition(":")
         if colon:
-            fields.setdefault(name.strip().lower(), value.strip())
+            key = name.strip().lower()
+            fields[key] = (
+                ", ".join(filter(None, (fields.get(key), value.strip()))) if joined else fields.get(key, value.strip())
+            )
     return fields
 
 

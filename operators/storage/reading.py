@@ -17,7 +17,7 @@ from operators.storage.partitions import partition_of, with_partition
 from operators.storage.registry import FORMATS, reader_of
 from operators.storage.watched import Watched
 from operators.table import DOCUMENTS
-from operators.text.extract import ExtractorFailure
+from operators.text.extract.base import DEFAULT, ExtractConfig, ExtractorFailure
 
 STAGE = "read"
 ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones make pieces too
@@ -89,18 +89,19 @@ def read_documents(
     done: Sequence[tuple[int, int]] = (),
     piece_bytes: int = PIECE_BYTES,
     rows_of: RowsOf = each,
+    extract: ExtractConfig = DEFAULT,
 ) -> Iterator[Piece]:
     """Yield the pieces of a split that are not done yet, in order.
 
     The pieces of a split tile [0, END): a piece begins where the one before it ended. It gathers documents up to about
     `piece_bytes` bytes of text; its borders depend on the file and the config alone. `done` holds sorted intervals of
     positions; what lies inside of them is passed over without being decoded. `rows_of` applies the format's `row` to the
-    payloads of a piece. A record without a text is a row with stage "read" and a reason. Raises CorruptFile for a
-    broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass through; whatever else
-    a reader raises costs the rest of the split, and says so in a row.
+    payloads of a piece; `extract` says how web pages are read. A record without a text is a row with stage "read" and a reason.
+    Raises CorruptFile for a broken file where `config.on_error` is "fail". Errors of the storage, StorageFailure among them, pass
+    through; whatever else a reader raises costs the rest of the split, and says so in a row.
     """
     finished = _merged(done)
-    reader = reader_of(split.file.format)(split, config)
+    reader = reader_of(split.file.format)(split, config, extract)
     with closing(_records(reader, split, storage)) as records:
         for begin, end, gathered in _gathered(records, piece_bytes):
             if not _inside(begin, end, finished):

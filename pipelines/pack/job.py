@@ -6,6 +6,7 @@ from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
 from operators.storage.config import InputConfig, StorageConfig
+from operators.text.extract import ExtractConfig
 from operators.tokens.pack import PackConfig
 from pipelines.flow.faults.config import FaultConfig
 from pipelines.run.output import Output
@@ -18,6 +19,7 @@ class PackJob:
     input: InputConfig = field(default_factory=InputConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     examples: ExampleConfig = field(default_factory=ExampleConfig)
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
     output: Output = field(default_factory=Output)
     faults: FaultConfig = field(default_factory=FaultConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)

@@ -44,7 +44,7 @@ class PackDocuments(Pipeline):
         self.place.check_writable()
         self.splits = split_input(files, job.input)
         if job.pack.template:
-            require_examples(self.splits, job.input, job.storage, encode)
+            require_examples(self.splits, job.input, job.storage, job.extract, encode)
         contents = {"packing": asdict(self.packing), "pack.tokenizer": encode.deciding}
         self.recipe = described(
             "pack", job, contents, versions(files), [split.key for split in self.splits], all_at_once=True

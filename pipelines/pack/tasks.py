@@ -142,6 +142,6 @@ def pack(job: PackJob, packing: Packing, work: list[list[Split]], ledger: Ledger
 
     rows = [{"group": json.dumps([asdict(split) for split in group])} for group in work]
     groups = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    work = (job.input, job.storage, ledger, Isolation(report, job.faults.deadline_s))
+    work = (job.input, job.storage, job.extract, ledger, Isolation(report, job.faults.deadline_s))
     task = PackGroups(*work, config=job.pack, examples=job.examples, packing=packing)
     groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()

@@ -44,7 +44,7 @@ class ReadPool(Pipeline):
         own = rows or Place(job.output.path or folder or ".", job.storage)
         files, self.warnings = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
         self.splits = split_input(files, job.input)
-        require_examples(self.splits, job.input, job.storage, KeepExamples(job.examples))
+        require_examples(self.splits, job.input, job.storage, job.extract, KeepExamples(job.examples))
         keys = [*(split.key for split in self.splits), UNIQUE]
         self.recipe = described("pool", job, {}, versions(files), keys, all_at_once=True)
         self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.recipe)}", job.storage, "runs/pool")

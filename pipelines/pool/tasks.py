@@ -109,7 +109,9 @@ def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Rep
 
     rows = [{"group": json.dumps([asdict(split) for split in group])} for group in work]
     groups = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    task = ReadGroups(job.input, job.storage, ledger, Isolation(report, job.faults.deadline_s), examples=job.examples)
+    task = ReadGroups(
+        job.input, job.storage, job.extract, ledger, Isolation(report, job.faults.deadline_s), examples=job.examples
+    )
     groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()
 
 

@@ -42,7 +42,7 @@ def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Reporte
     isolation = Isolation(report, job.faults.deadline_s)
     fan_out = FanOut(shortest, job.mix.real > 0)
     orders_of = partial(cut, whole_documents=job.whole_documents, requests_per_order=job.requests_per_order)
-    read = ReadOrders(job.input, job.storage, job.chunk, fan_out, orders_of, isolation)
+    read = ReadOrders(job.input, job.storage, job.extract, job.chunk, fan_out, orders_of, isolation)
 
     splits = ray.data.from_items(work, override_num_blocks=min(len(work), 4096))
     splits.context.target_max_block_size = 1  # one order, one block (see pipelines.flow.orders.order)

@@ -11,6 +11,7 @@ from operators.rewrite.rephrase import RephraseConfig
 from operators.settings import setting
 from operators.storage.config import InputConfig, StorageConfig
 from operators.text.chunk import ChunkConfig
+from operators.text.extract import ExtractConfig
 from pipelines.flow.faults.config import AnswerFaults, CommitConfig
 from pipelines.flow.orders.order import REQUESTS
 from pipelines.run.output import Output
@@ -29,6 +30,7 @@ class RephraseJob(RephraseConfig):
 
     stitch: bool = setting(False, "join the rewrites of a document's chunks into one row per style")
     input: InputConfig = field(default_factory=InputConfig)
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
     chunk: ChunkConfig = field(default_factory=ChunkConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     clean: CleanConfig = field(default_factory=CleanConfig)

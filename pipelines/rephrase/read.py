@@ -14,6 +14,7 @@ from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.table import rewrites
 from operators.text.chunk import Chunk, ChunkConfig
+from operators.text.extract import ExtractConfig
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
@@ -49,13 +50,14 @@ class ReadOrders:
         self,
         input: InputConfig,
         storage: StorageConfig,
+        extract: ExtractConfig,
         chunk: ChunkConfig,
         fan_out: FanOut,
         cut: Callable[[str, int, int, pa.Table], Iterable[Order]],
         isolation: Isolation,
     ):
         piece_bytes = REQUESTS * chunk.max_tokens * BYTES_PER_TOKEN // len(fan_out.styles)
-        self.pieces, self.chunk, self.fan_out = Pieces(input, storage, piece_bytes, isolation), chunk, fan_out
+        self.pieces, self.chunk, self.fan_out = Pieces(input, storage, extract, piece_bytes, isolation), chunk, fan_out
         self.cut, self.isolation, self.report = cut, isolation, isolation.report
 
     def __call__(self, rows: pa.Table) -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from operators.select.selectors.picking.ranking import GumbelConfig
 from operators.settings import setting
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.place import Place
+from operators.text.extract import ExtractConfig
 from pipelines.choose.job import ChooseJob
 from pipelines.choose.selectors import SELECTORS, selector_blocks
 from pipelines.choose.spec import SelectorSpec, spec_of
@@ -56,6 +57,7 @@ class ChoiceSettings:
     distinct: bool = setting(False, "whether of rows with equal content only the earliest may be chosen")
     gumbel: GumbelConfig = field(default_factory=GumbelConfig)
     target: InputConfig = field(default_factory=records)
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
     prompting: PromptingConfig = field(default_factory=PromptingConfig)
 
 
@@ -87,7 +89,12 @@ class SelectJob(SelectBlocks):
     def pool(self, input: InputConfig) -> PoolJob:
         """Give the job that reads the pool or the target."""
         return PoolJob(
-            input=input, examples=self.examples, faults=self.faults, storage=self.storage, cluster=self.cluster
+            input=input,
+            examples=self.examples,
+            extract=self.extract,
+            faults=self.faults,
+            storage=self.storage,
+            cluster=self.cluster,
         )
 
     def choice(self, spec: SelectorSpec) -> ChooseJob:

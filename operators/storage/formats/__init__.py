@@ -13,4 +13,5 @@ json_items.py     the values of a JSON file that is no line each
 json_scan.py      where a JSON value ends
 line_records.py   lines of a byte range as records
 response.py       HTTP records of a WARC
+media_type.py     what a Content-Type says
 """

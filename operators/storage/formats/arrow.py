@@ -16,6 +16,7 @@ from operators.storage.formats.base import Damage, Record, Row, WrongFormat, sai
 from operators.storage.formats.batch_rows import BatchRows, require_text
 from operators.storage.sniff import foreign
 from operators.storage.watched import Watched
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 WITH_FOOTER, FOOTER_END = b"ARROW1\0\0", b"ARROW1"
 MESSAGE = b"\xff\xff\xff\xff"
@@ -28,7 +29,7 @@ class Arrow:
     magic: ClassVar = {FOOTER_END: "an Arrow file", MESSAGE: "a stream of Arrow", b"FEA1": "Feather of version 1"}
     divisible = False
 
-    def __init__(self, split: Split, config: InputConfig):
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
         self.split, self.config = split, config
 
     def records(self, handle: Watched) -> Iterator[Record]:

@@ -8,6 +8,7 @@ from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
 from operators.storage.config import InputConfig
 from operators.storage.watched import Watched
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 LISTED = 20  # columns that a message names
 MOST_DETAIL = 500  # characters of what a library says
@@ -59,6 +60,8 @@ class Format(Protocol):
     metadata: the line as it stands in the file where it is JSON, else all columns; {"text": ...} and what is known beside it
     where the file is text or web pages.
 
+    `extract` says how the main text of web pages is found, where a format has some.
+
     `endings` are those of its files' names, in lower case and without that of a packing; `magic` how its files begin where
     that tells them from others, with what they are called then; `divisible` tells whether a
     range of a file that is not packed can be read alone. `records` streams: its memory is bounded by one record. It
@@ -72,7 +75,7 @@ class Format(Protocol):
     magic: Mapping[bytes, str]
     divisible: bool
 
-    def __init__(self, split: Split, config: InputConfig): ...
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT): ...
 
     def records(self, handle: Watched) -> Iterator[Record]: ...
 

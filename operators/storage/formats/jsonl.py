@@ -17,6 +17,7 @@ from operators.storage.formats.line_records import line_records, not_utf8, text_
 from operators.storage.sniff import foreign
 from operators.storage.watched import Watched
 from operators.storage.window import Window
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 SAMPLE = 100  # records
 RECORD_SEPARATOR = b"\x1e"  # RFC 7464
@@ -58,7 +59,7 @@ class Jsonl:
     magic: ClassVar = {}
     divisible = True
 
-    def __init__(self, split: Split, config: InputConfig):
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
         self.split, self.config = split, config
         self.id_column = config.id_column or "id"
 

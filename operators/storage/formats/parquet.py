@@ -13,6 +13,7 @@ from operators.storage.formats.base import Damage, Record, Row, WrongFormat, sai
 from operators.storage.formats.batch_rows import BatchRows, require_text
 from operators.storage.sniff import foreign
 from operators.storage.watched import Watched
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 BATCH = 8 * 2**20  # bytes of a batch, about
 BUFFER = 2**20  # bytes of a column fetched at once
@@ -24,7 +25,7 @@ class Parquet:
     magic: ClassVar = {b"PAR1": "parquet", b"PARE": "parquet with an encrypted footer"}
     divisible = True
 
-    def __init__(self, split: Split, config: InputConfig):
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
         self.split, self.config = split, config
 
     def records(self, handle: Watched) -> Iterator[Record]:

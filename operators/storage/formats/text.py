@@ -10,6 +10,7 @@ from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record
 from operators.storage.formats.line_records import BOM, not_utf8, text_row
 from operators.storage.sniff import foreign
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 
 class PlainText:
@@ -17,7 +18,7 @@ class PlainText:
     magic: ClassVar = {}
     divisible = False
 
-    def __init__(self, split: Split, config: InputConfig):
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
         self.name, self.whole = split.file.name, config.text_column is None
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:

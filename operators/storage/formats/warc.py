@@ -9,12 +9,14 @@ from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat
 from operators.storage.formats.jsonl import as_record, compact
 from operators.storage.formats.line_records import text_row
+from operators.storage.formats.media_type import media_type
 from operators.storage.formats.response import BadResponse, parse_response
 from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START, Frame, RecordHead, frames
 from operators.storage.packing import bare_name
 from operators.storage.sniff import foreign
 from operators.storage.window import Window
 from operators.text.extract import decode, extract
+from operators.text.extract.base import DEFAULT, ExtractConfig
 
 DOCUMENTS = ("response", "resource", "conversion")  # the kinds of record that are documents
 HTML = ("text/html", "application/xhtml+xml")
@@ -27,8 +29,8 @@ class Warc:
     magic: ClassVar = {b"WARC/": "WARC", b"filedesc://": "ARC"}
     divisible = False
 
-    def __init__(self, split: Split, config: InputConfig):
-        self.name, self.whole = split.file.name, config.text_column is None
+    def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
+        self.name, self.whole, self.extract = split.file.name, config.text_column is None, extract
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:
         """Yield a record per document; its position is an offset in the unpacked file. Damage costs what it hits."""
@@ -61,7 +63,7 @@ class Warc:
             type, body = response.fields.get("content-type", ""), response.body
             if not 200 <= response.status < 300:
                 return _rejected(head, "http_status", str(response.status), type)
-        row = _document(head, type, body)
+        row = _document(head, type, body, self.extract)
         return as_record(row) if self.whole else row
 
     def check(self, handle: BinaryIO) -> bool:
@@ -85,11 +87,9 @@ def _payload(frame: Frame) -> Frame | Row | Damage:
     return frame
 
 
-def _document(head: RecordHead, type: str, body: bytes) -> Row:
+def _document(head: RecordHead, type: str, body: bytes, by: ExtractConfig) -> Row:
     """Return the row of a captured document of the media type that its header field `type` tells."""
-    mime, _, parameters = type.partition(";")
-    mime = mime.strip().lower()
-    charset = parameters.lower().rpartition("charset=")[2].split(";")[0] if "charset=" in parameters.lower() else None
+    mime, charset = media_type(type)
     if mime == "text/plain":
         try:
             text = body.decode() if head.kind == "conversion" else decode(body, charset)
@@ -98,15 +98,14 @@ def _document(head: RecordHead, type: str, body: bytes) -> Row:
         return text_row(text, head.id, _metadata(head, mime))
     if mime not in HTML and (mime or not body.lstrip().startswith(b"<")):
         return _rejected(head, "not_html", mime or "no media type", type)
-    text = extract(body, charset)
+    text = extract(body, charset, by.by)
     if text is None:
         return _rejected(head, "no_main_text", None, type)
     return text_row(text, head.id, _metadata(head, mime))
 
 
 def _rejected(head: RecordHead, reason: str, cause: str | None, type: str = "") -> Row:
-    mime = type.partition(";")[0].strip().lower()
-    return Row(head.id, None, _metadata(head, mime), reason, _detail(head, cause))
+    return Row(head.id, None, _metadata(head, media_type(type).mime), reason, _detail(head, cause))
 
 
 def _detail(head: RecordHead, cause: str | None) -> str:

@@ -14,19 +14,24 @@ from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.reading import NO_FILES_FAULT, read_documents
 from operators.table import living
+from operators.text.extract import ExtractConfig
 
 LOOKED_INTO = 32  # pieces of the input, of some 64 KiB, in which an example is looked for before anything is read
 
 
 def require_examples(
-    splits: list[Split], input: InputConfig, storage: StorageConfig, read: Callable[[pa.Table], pa.Table]
+    splits: list[Split],
+    input: InputConfig,
+    storage: StorageConfig,
+    extract: ExtractConfig,
+    read: Callable[[pa.Table], pa.Table],
 ) -> None:
     """Raise BadRequest where of the first records, read as examples, none is one.
 
     A record of which `read` raises is left for the run, which finds it and tells of it.
     """
     records, wrong = 0, []
-    for documents in islice(_first_documents(splits, input, storage), LOOKED_INTO):
+    for documents in islice(_first_documents(splits, input, storage, extract), LOOKED_INTO):
         try:
             documents = read(documents)
         except NO_FILES_FAULT:
@@ -46,8 +51,11 @@ def require_examples(
         )
 
 
-def _first_documents(splits: list[Split], input: InputConfig, storage: StorageConfig) -> Iterator[pa.Table]:
+def _first_documents(
+    splits: list[Split], input: InputConfig, storage: StorageConfig, extract: ExtractConfig
+) -> Iterator[pa.Table]:
     """Yield documents of some splits, a little at a time; a broken file is left for the run itself to tell of."""
     for split in splits:
-        with closing(read_documents(split, replace(input, on_error="reject"), storage)) as pieces:
+        reading = read_documents(split, replace(input, on_error="reject"), storage, extract=extract)
+        with closing(reading) as pieces:
             yield from (piece.documents for piece in pieces)

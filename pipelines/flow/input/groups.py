@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.table import with_columns
+from operators.text.extract import ExtractConfig
 from pipelines.counts import Counts
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.files import bytes_of
@@ -38,8 +39,10 @@ def grouped(splits: list[Split], limit: int | None) -> list[list[Split]]:
 class Groups(ABC):
     """A task of Ray Data that settles groups of splits."""
 
-    def __init__(self, input: InputConfig, storage: StorageConfig, ledger: Ledger, isolation: Isolation):
-        self.input, self.storage, self.ledger, self.isolation = input, storage, ledger, isolation
+    def __init__(
+        self, input: InputConfig, storage: StorageConfig, extract: ExtractConfig, ledger: Ledger, isolation: Isolation
+    ):
+        self.input, self.storage, self.extract, self.ledger, self.isolation = input, storage, extract, ledger, isolation
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         with self.isolation.report.explaining():
@@ -58,7 +61,7 @@ class Groups(ABC):
 
     def pieces(self, group: list[dict]):
         """Read the group's splits piece by piece, see Pieces.of."""
-        pieces = Pieces(self.input, self.storage, PIECE_BYTES, self.isolation)
+        pieces = Pieces(self.input, self.storage, self.extract, PIECE_BYTES, self.isolation)
         return pieces.of({"split": split, "done": [], "redo": []} for split in group)
 
     def published_rejected(self, documents: pa.Table) -> list[Part]:

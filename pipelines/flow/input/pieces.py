@@ -13,6 +13,7 @@ from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.formats.base import Row
 from operators.storage.reading import STAGE, each, read_documents
 from operators.table import DOCUMENTS
+from operators.text.extract import ExtractConfig
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.ledger.spans import START, Spans, Unit, as_span
 
@@ -23,8 +24,10 @@ MOST_DEATHS = 5  # of processes that read the same piece, before the file is giv
 class Pieces:
     """Read splits piece by piece, of about `piece_bytes` of text, and count what was read."""
 
-    def __init__(self, input: InputConfig, storage: StorageConfig, piece_bytes: int, isolation: Isolation):
-        self.input, self.storage, self.piece_bytes = input, storage, piece_bytes
+    def __init__(
+        self, input: InputConfig, storage: StorageConfig, extract: ExtractConfig, piece_bytes: int, isolation: Isolation
+    ):
+        self.input, self.storage, self.extract, self.piece_bytes = input, storage, extract, piece_bytes
         self.isolation, self.report = isolation, isolation.report
 
     def of(self, work: Iterable[dict]) -> Iterator[tuple[Split, Spans, list[Unit], Piece]]:
@@ -56,7 +59,8 @@ class Pieces:
         def rows_of(row: Callable[[Any], Row], payloads: list) -> list[Row]:
             return self.isolation.apply([Decoding(row)], payloads, deaths)
 
-        with closing(read_documents(split, self.input, self.storage, skip, self.piece_bytes, rows_of)) as pieces:
+        reading = read_documents(split, self.input, self.storage, skip, self.piece_bytes, rows_of, self.extract)
+        with closing(reading) as pieces:
             while begin < END:
                 with self.isolation.noted(f"{STAGE}|{split.key}|{begin}") as deaths:
                     piece = next(pieces, None) if deaths < MOST_DEATHS else self._given_up(split.file, begin)

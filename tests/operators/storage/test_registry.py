@@ -21,7 +21,7 @@ def test_a_format_says_what_its_files_are_called_and_how_they_begin(name):
     )
     assert all(isinstance(magic, bytes) and magic and kind for magic, kind in reader.magic.items())
     assert isinstance(reader.divisible, bool)
-    assert list(inspect.signature(reader).parameters) == ["split", "config"]
+    assert list(inspect.signature(reader).parameters) == ["split", "config", "extract"]
     for method in ("records", "row", "check"):
         assert list(inspect.signature(getattr(reader, method)).parameters) == list(
             inspect.signature(getattr(Format, method)).parameters

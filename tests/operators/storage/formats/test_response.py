@@ -46,9 +46,53 @@ def test_a_body_that_the_crawler_unpacked_already_is_taken_as_it_is(fields):
     assert parse_response(stored(PAGE, **fields)).body == PAGE
 
 
+def test_a_body_of_several_members_is_whole():
+    half = len(PAGE) // 2
+    for pack in (gzip.compress, zstandard.compress):
+        packed = pack(PAGE[:half]) + pack(PAGE[half:])
+        encoding = "gzip" if pack is gzip.compress else "zstd"
+        assert parse_response(stored(packed, Content_Encoding=encoding)).body == PAGE
+    assert parse_response(stored(gzip.compress(PAGE) + b"\0\0junk", Content_Encoding="gzip")).body == PAGE
+
+
+@pytest.mark.parametrize(
+    ("fields", "packed"),
+    [
+        (b"Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", gzip.compress(PAGE)),
+        (b"Content-Encoding: gzip, gzip\r\n", gzip.compress(gzip.compress(PAGE))),
+        (b"Content-Encoding: br\r\ncontent-encoding: identity\r\n", pa.Codec("brotli").compress(PAGE, asbytes=True)),
+        (b"Content-Encoding: br, br\r\n", pa.Codec("brotli").compress(PAGE, asbytes=True)),
+        (b"Content-Encoding: deflate\r\n", zlib.compress(PAGE, wbits=9)),
+        (b"Content-Encoding: br\r\n", gzip.compress(PAGE)),
+        (b"Content-Encoding: utf-8\r\n", zstandard.compress(PAGE)),
+        (b"", gzip.compress(PAGE)),
+        (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", chunked(gzip.compress(PAGE))),
+        (b"Content-Length: 9999999\r\n", gzip.compress(PAGE)),
+        (b"Content-Length: 5\r\nContent-Length: 5\r\n", PAGE),
+        (b"Content-Length: 99999, 1\r\n", PAGE),
+    ],
+)
+def test_repeated_listed_and_false_header_fields_do_no_harm(fields, packed):
+    assert parse_response(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + packed).body == PAGE
+
+
+def test_a_body_without_its_end_is_kept_where_the_page_is_there():
+    whole = chunked(PAGE)
+    for lacking in (2, 5, 6, 7):  # the last line, the last chunk, and the end of the chunk before
+        assert parse_response(stored(whole[:-lacking], Transfer_Encoding="chunked")).body == PAGE
+    plain = chunked(b"a text that is no page")
+    assert parse_response(stored(plain[:-5], Transfer_Encoding="chunked")).body == b"a text that is no page"
+    long = PAGE + b"\n<!-- 0.2 s -->"
+    assert parse_response(stored(long, Content_Length=len(long) + 9)).body == long
+    assert parse_response(stored(chunked(long)[:-15], Transfer_Encoding="chunked")).body.startswith(PAGE)
+    assert parse_response(stored(gzip.compress(long)[:-4], Content_Encoding="gzip")).body == long
+    packed = chunked(gzip.compress(PAGE))
+    assert parse_response(stored(packed[:-9], Transfer_Encoding="chunked", Content_Encoding="gzip")).body == PAGE
+
+
 def test_heads_of_odd_servers_are_understood():
     odd = parse_response(b"HTTP/1.0 404\nContent-Type:text/html\n  ; charset=euc-kr\nContent-Type: x\nnonsense\n\nbody")
-    assert odd == (404, {"content-type": "text/html ; charset=euc-kr"}, b"body")
+    assert odd == (404, {"content-type": "text/html ; charset=euc-kr, x"}, b"body")
     assert parse_response(b"HTTP/1.1 204 No Content\r\nA: b").body == b""
 
 

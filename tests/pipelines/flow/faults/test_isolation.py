@@ -17,6 +17,7 @@ from operators.storage.base import END, InputFile, Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.table import COMPLETIONS, REQUESTS
 from operators.text.chunk import ChunkConfig
+from operators.text.extract import ExtractConfig
 from pipelines.exits import StageFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board
@@ -72,7 +73,9 @@ def read(report, tmp_path, texts: list[str], fan_out: FanOut, format: str = "jso
     size = path.stat().st_size
     split = Split(InputFile("corpus.jsonl", str(path), size, format), 0, size)
     orders_of, isolation = partial(cut, whole_documents=False), Isolation(report, DEADLINE_S)
-    stage = PoisonedReadOrders(InputConfig(), StorageConfig(), ChunkConfig(), fan_out, orders_of, isolation)
+    stage = PoisonedReadOrders(
+        InputConfig(), StorageConfig(), ExtractConfig(), ChunkConfig(), fan_out, orders_of, isolation
+    )
     work = ray.data.from_items(split_rows([split], State(), None))
     return collected(work.map_batches(stage.__call__, **STAGE))
 

@@ -5,6 +5,7 @@ from operators.examples.base import ExampleConfig
 from operators.examples.keep import KeepExamples
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.listing import list_input, split_input
+from operators.text.extract import ExtractConfig
 from pipelines.flow.input.examples import require_examples
 
 
@@ -16,6 +17,6 @@ def test_a_record_that_raises_is_left_for_the_run_to_tell_of(tmp_path):
     def raising(documents):
         raise KeyError("a mistake in reading an example")
 
-    require_examples(splits, config, StorageConfig(), raising)
+    require_examples(splits, config, StorageConfig(), ExtractConfig(), raising)
     with pytest.raises(BadRequest, match="none of the first 1 records is an example"):
-        require_examples(splits, config, StorageConfig(), KeepExamples(ExampleConfig()))
+        require_examples(splits, config, StorageConfig(), ExtractConfig(), KeepExamples(ExampleConfig()))

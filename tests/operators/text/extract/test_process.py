@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from operators.text import extract as module
-from operators.text.extract import decode, extract
+from operators.errors import BadRequest
+from operators.text.extract import EXTRACTORS, ExtractConfig, decode, extract
+from operators.text.extract import process as module
 
 KOREAN = "강물은 쉬지 않고 흐르며 물레방아를 돌린다. 방앗간은 밤새도록 곡식을 빻아 마을 사람들에게 나누어 준다."
 ARTICLE = "<p>The mill stands by the river, and its wheel has turned without a rest for more than a hundred years.</p>"
@@ -15,9 +16,24 @@ def page(body: str, head: str = "") -> str:
     return f"<!doctype html><html><head>{head}</head><body><nav><a href=/>Home</a></nav><article>{body}</article></body></html>"
 
 
-def test_the_main_text_is_found_and_the_rest_is_not():
-    text = extract(page(ARTICLE * 3).encode())
+@pytest.mark.parametrize("by", EXTRACTORS)
+def test_the_main_text_is_found_and_the_rest_is_not(by):
+    text = extract(page(ARTICLE * 3).encode(), by=by)
     assert text.count("The mill stands") >= 1 and "Home" not in text
+
+
+@pytest.mark.parametrize("by", EXTRACTORS)
+def test_an_extractor_keeps_its_contract_whatever_the_page_is(by):
+    for html in (b"<html></html>", b"<" * 10_000, bytes(range(256)) * 40, b"<div>" * 50_000 + b"deep", b"\0" * 50):
+        text = extract(html, by=by)
+        assert text is None or (text.strip() == text and text)
+    assert extract(page(f"<p>{KOREAN}</p>" * 3).encode("euc-kr"), "euc-kr", by).startswith(KOREAN)
+    assert extract(page(f"<p>{ARTICLE}</p>" * 3).encode(), by=by)
+
+
+def test_an_extractor_that_is_not_there_is_refused_by_name():
+    with pytest.raises(BadRequest, match=r"extract\.by is 'resiliparser'.*Did you mean 'resiliparse'"):
+        ExtractConfig("resiliparser")
 
 
 @pytest.mark.parametrize(
@@ -71,12 +87,12 @@ def test_a_page_above_the_limit_is_not_even_tried(monkeypatch):
 
 def test_a_process_that_was_killed_costs_no_page():
     extract(page(ARTICLE).encode())
-    os.kill(module._process._running.pid, signal.SIGKILL)
+    os.kill(module.process_of("trafilatura").running.pid, signal.SIGKILL)
     assert extract(page(ARTICLE * 3).encode())
 
 
 def test_an_extractor_that_cannot_start_is_an_error_and_no_empty_page(monkeypatch):
-    process = module._Process()
+    process = module.Process("trafilatura")
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with pytest.raises(module.ExtractorFailure, match="trafilatura"):
         process.extract(b"<p>x</p>", "")
