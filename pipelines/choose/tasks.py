@@ -22,6 +22,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.publish import publish_file, publish_part, table_name
 from pipelines.ledger.records import Commit
 from pipelines.ledger.spans import WHOLE
+from pipelines.run.card import words_of
 
 CHOICE = "choice:0-1"  # the one unit of work
 EQUAL_CONTENT, UNCOUNTED = "equal_content", "no_tokens"  # why no selector may choose a row
@@ -46,6 +47,11 @@ def choose(
         beside = _beside(pool, choice, reads)
         excluded = add_counts(left_out, choice.excluded)
         told = {"excluded": excluded, "notes": choice.notes, "eligible": view.pool.rows - sum(excluded.values())}
+        if view.pool.rows and not told["eligible"]:
+            raise BadRequest(
+                f"{spec.label} could choose none of the {view.pool.rows:,} rows: {words_of(excluded)}. Mend what all of them "
+                "meet, or take another selector."
+            )
         positions = pool.positions(choice.positions)
         parts = [
             publish_part(ledger, table_name(ledger, "data", "parquet"), rows)

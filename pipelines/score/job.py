@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
-from operators.learn.score.base import ScoreConfig
-from operators.models.engines.openai.engine import OpenAIConfig
+from operators.learn.score.base import BLOCK, ScoreConfig
+from operators.models.engines.openai.engine import OpenAIConfig, OpenAIEngine
 from operators.settings import setting
 from operators.storage.config import StorageConfig
 from pipelines.run.output import Output
@@ -65,3 +65,5 @@ def require_reference(reference: ReferenceConfig) -> None:
         raise BadRequest(
             "reference.tokenizer is not given: the endpoint is sent tokens, so name the tokenizer they are of."
         )
+    if reference.openai:
+        OpenAIEngine(reference.openai, BLOCK)  # refuses settings that cannot work

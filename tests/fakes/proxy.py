@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
+KEPT_BACK = ("proxy-authorization", "connection", "expect")
 REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -27,6 +28,8 @@ class Handler(StreamRequestHandler):
     def handle(self):
         while line := self.rfile.readline().decode().strip():
             fields = dict(iter(self._field, ("", "")))
+            if "expect" in fields:  # the body comes only when it is asked for
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = self.rfile.read(int(fields.get("content-length", 0)))
             self.proxy.asked.append(line)
             if not self._may(fields):
@@ -41,9 +44,7 @@ class Handler(StreamRequestHandler):
         return not self.proxy.credentials or base64.b64decode(given).decode() == self.proxy.credentials
 
     def _hand_on(self, line: str, fields: dict[str, str], body: bytes) -> None:
-        kept = [
-            f"{name}: {value}" for name, value in fields.items() if name not in ("proxy-authorization", "connection")
-        ]
+        kept = [f"{name}: {value}" for name, value in fields.items() if name not in KEPT_BACK]
         with socket.create_connection(self.proxy.behind) as server:
             server.sendall("\r\n".join([line, *kept, "connection: close", "", ""]).encode() + body)
             while data := server.recv(65536):

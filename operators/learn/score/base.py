@@ -14,6 +14,7 @@ from operators.settings import setting
 from operators.tokens.rows import PackedRows, Packing
 
 DTYPES = ("float32", "bfloat16", "float16")
+BLOCK = "reference.openai"  # where the settings of a server stand
 SAVED = ("float16", "float32")  # bfloat16 is too coarse to rank by
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from operators.errors import BadRequest
-from operators.learn.score.base import ScoreConfig, Server, contexts_to_read
+from operators.learn.score.base import BLOCK, ScoreConfig, Server, contexts_to_read
 from operators.models.engines.base import Completion, EngineFailure
 from operators.models.engines.openai.answers import read_body
 from operators.models.engines.openai.engine import OpenAIConfig, OpenAIEngine
@@ -26,7 +26,6 @@ DIALECTS = (
     {"echo": True, "logprobs": 1, "max_tokens": 0},
     {"echo": True, "logprobs": 1, "max_tokens": 1},
 )
-BLOCK = "reference.openai"  # where its settings stand
 IMPOSSIBLE = -9999.0  # what vLLM writes for minus infinity, which JSON cannot say
 PROBES = 64  # tokens of the vocabulary that a server is asked to spell
 MARKS_OF_A_SPACE = " \u2581\u0120"  # plain, SentencePiece's and byte-level BPE's

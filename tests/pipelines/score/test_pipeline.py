@@ -112,6 +112,10 @@ def test_a_model_with_a_shorter_context_is_refused(here, tmp_path):
         (["reference.models=[]"], "give either reference.models"),
         (["reference.models=[nowhere]"], "no model"),
         (["reference.openai.model=m", "reference.models=[]"], r"reference.tokenizer is not given"),
+        (
+            ["reference.openai.model=m", "reference.models=[]", "reference.tokenizer=t"],
+            r"^reference\.openai\.base_url is empty",
+        ),
         (["data.path=null"], r"data.path is not given"),
         (["score.dtype=int4"], r"score.dtype is 'int4'"),
         (["score.saved=bfloat16"], r"score.saved is 'bfloat16'. It may be float16 or float32"),

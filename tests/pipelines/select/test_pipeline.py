@@ -77,6 +77,12 @@ def test_a_choice_loads_as_a_data_set_and_keeps_its_records_as_they_were(folder)
     assert verify(place).whole
 
 
+def test_a_selector_that_can_choose_no_row_says_what_all_of_them_meet(folder):
+    words = ["selectors=[perplexity]", f"scorer.path={folder / 'model'}", "prompting.max_tokens=3"]
+    with pytest.raises(BadRequest, match="perplexity could choose none of the 60 rows: too_long 60"):
+        select(folder, "nobody", "budget.share=0.5", *words)
+
+
 def test_another_budget_measures_nothing_twice(folder):
     words = ["selectors=[cross_entropy,ifd]", f"scorer.path={folder / 'model'}", "budget.allow_short=true"]
     shared = f"features.path={folder / 'shared'}"

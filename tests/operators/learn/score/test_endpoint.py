@@ -118,6 +118,12 @@ def test_a_row_that_the_server_never_answers_is_named(model, spell):
         score(behaviour, model, pack(packing_for(model), [9]))
 
 
+def test_a_server_that_is_not_there_is_told_by_the_name_of_its_block(model):
+    server = Server(OpenAIConfig(base_url="http://127.0.0.1:9/v1", **QUICK), model)
+    with pytest.raises(EngineFailure, match=r"is reference\.openai\.base_url its address"):
+        Scorer(ScoreConfig(), [server])
+
+
 class Late(list):
     """Faults that begin after so many requests."""
 
