@@ -1,5 +1,7 @@
 """An engine of which no request is answered is found out before it has spent the corpus."""
 
+import asyncio
+
 from operators.errors import BadRequest
 from operators.models.engines.base import Completion, Engine, EngineFailure, Request, unforeseen
 from pipelines.exits import Blamed
@@ -22,12 +24,15 @@ class JudgedEngine(WrappedEngine):
         self.report = report
         self.answered: set[str] = set()
         self.blamed: Blamed | None = None
+        self.stopped: asyncio.Future | None = None
 
     async def complete(self, request: Request) -> Completion:
         if self.blamed:
             raise self.blamed
+        if request.kind in self.answered:
+            return await self.engine.complete(request)
         try:
-            completion = await self.engine.complete(request)
+            completion = await self._unless_stopped(request)
         except (EngineFailure, BadRequest):
             raise
         except Exception as error:
@@ -36,8 +41,20 @@ class JudgedEngine(WrappedEngine):
         await self._judge(request, completion)
         return completion
 
+    async def _unless_stopped(self, request: Request) -> Completion:
+        """Complete a request; what waits for a seat when the engine is blamed is sent no more."""
+        self.stopped = self.stopped or asyncio.get_running_loop().create_future()
+        work = asyncio.ensure_future(self.engine.complete(request))
+        try:
+            await asyncio.wait({work, self.stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if self.blamed:
+                raise self.blamed
+            return await work
+        finally:
+            work.cancel()
+
     async def _judge(self, request: Request, completion: Completion) -> None:
-        if request.kind in self.answered:
+        if request.kind in self.answered:  # by now
             return
         if completion.error is None:
             self.answered.add(request.kind)
@@ -47,4 +64,6 @@ class JudgedEngine(WrappedEngine):
         fate = Fate(f"{REPHRASE}/{completion.error}", f"{completion.detail}{advice}")
         if verdict := await self.report.was_lost(request.kind, fate):
             self.blamed = Blamed(*verdict)
+            if not self.stopped.done():
+                self.stopped.set_result(None)
             raise self.blamed

@@ -68,6 +68,25 @@ def test_an_engine_that_answers_nobody_is_blamed_with_its_own_words_and_asked_no
     assert next(engine.engine.answers)  # nothing was sent after the verdict
 
 
+def test_what_waits_for_a_seat_when_the_engine_is_blamed_is_sent_no_more():
+    class Narrow(Scripted):
+        """Has one seat."""
+
+        sent = 0
+
+        async def complete(self, request: Request) -> Completion:
+            self.seat = getattr(self, "seat", None) or asyncio.Semaphore(1)
+            async with self.seat:
+                self.sent += 1
+                await asyncio.sleep(0.001)
+                return REFUSED
+
+    engine = JudgedEngine(Narrow(), Board())
+    answers = ask(engine, 200)
+    assert sum(isinstance(answer, Blamed) for answer in answers) == 201 - FEWEST
+    assert engine.engine.sent <= FEWEST + 2
+
+
 def test_several_engines_are_judged_together():
     board = Board()
     engines = [JudgedEngine(Scripted(*[REFUSED] * 20), board) for _ in range(4)]
