@@ -160,7 +160,7 @@ def main() -> None:
     began, work = time.monotonic(), options.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     prepare(options.data, work, options.held_out)
-    with session(ClusterConfig(), quiet=True):
+    with session(ClusterConfig()):
         train_base(work)
         train_scorer(work)
         place = compare(work, options)

@@ -2,7 +2,7 @@
 
 import ray
 
-from cluster.session import NoCluster
+from cluster.errors import NoCluster
 
 
 def room() -> dict[str, float]:

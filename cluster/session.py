@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from cluster import log
+from cluster.errors import NoCluster, in_a_line
+from cluster.joining import prepare_to_join
+
 
 def _setting(default, doc: str):
     return field(default=default, metadata={"doc": doc, "identity": False})
@@ -20,15 +24,11 @@ class ClusterConfig:
     object_store_mb: int | None = _setting(None, "object store of the cluster started here in MiB; null: Ray's default")
 
 
-class NoCluster(RuntimeError):
-    """Ray could not be started, or the cluster could not be joined."""
-
-
 @contextmanager
-def session(config: ClusterConfig, quiet: bool = False) -> Iterator[None]:
+def session(config: ClusterConfig) -> Iterator[None]:
     """Hold a connection to Ray. One that is already there is used and left open.
 
-    With `quiet` what Ray's processes print stays in its own logs.
+    What Ray's processes print goes into the log where one is kept, and else stays in Ray's own. Raises NoCluster.
     """
     _settle_environment()
     import ray
@@ -37,32 +37,38 @@ def session(config: ClusterConfig, quiet: bool = False) -> Iterator[None]:
         yield
         return
     try:
-        _connect(config, quiet)
+        _connect(config)
+    except NoCluster:
+        raise
     except Exception as error:  # Ray raises a bare Exception where its processes take too long
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if config.address:
+            raise NoCluster(f"cluster.address={config.address} cannot be joined ({in_a_line(error)})") from error
         raise NoCluster(
-            f"Ray did not start ({reason}). On a busy machine try again, the same command goes on; with cluster.address check "
-            "that the cluster is up."
+            f"Ray did not start ({in_a_line(error)}). On a busy machine try again, the same command goes on."
         ) from error
+    if log.begun():
+        log.take_lines_of_workers()
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _connect(config: ClusterConfig, quiet: bool) -> None:
+def _connect(config: ClusterConfig) -> None:
     import ray
 
+    told = {"log_to_driver": log.begun(), "logging_level": logging.WARNING}
     if config.address:
-        ray.init(address=config.address, log_to_driver=not quiet, logging_level=logging.WARNING)
+        if config.address != "auto" and "://" not in config.address:
+            prepare_to_join(config.address)
+        ray.init(address=config.address, **told)
         return
     ray.init(
         address="local",  # its own, whatever RAY_ADDRESS says or else runs on this machine
         num_cpus=config.cpus or max(2, os.cpu_count() or 2),
         object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
         include_dashboard=False,
-        log_to_driver=not quiet,
-        logging_level=logging.WARNING,
+        **told,
     )
 
 

@@ -14,8 +14,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
 
 from cluster.claims import Claims
+from cluster.errors import NoCluster
 from cluster.resources import room
-from cluster.session import NoCluster
 
 # Threads that spin while they wait cost a busy machine the most.
 ENVIRONMENT = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}

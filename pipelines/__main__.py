@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cluster import log
 from operators.errors import BadRequest
 from pipelines.exits import guarded
 from pipelines.registry import PIPELINES
@@ -63,6 +64,7 @@ def _command(name: str) -> None:
     def command(
         overrides: Overrides = None, config: Config = None, new: New = False, fork: Fork = False, retry: Retry = None
     ) -> None:
+        log.begin()
         from pipelines.config import compose
         from pipelines.ledger.opening import chosen
 

@@ -4,7 +4,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from cluster.session import NoCluster
+from cluster import log
+from cluster.errors import NoCluster, in_a_line
 from operators.errors import BadRequest, StorageFailure
 from operators.models.engines.base import EngineFailure
 from pipelines.reasons import Blame
@@ -50,13 +51,27 @@ def guarded(command: Callable[[], None]) -> None:
     try:
         command()
     except tuple(CODES) as error:
-        print(f"gristmill: {error}", file=sys.stderr)
+        print(f"gristmill: {error}", file=log.screen())
+        if isinstance(error, RunFailed) and error.__cause__:
+            _point_to_log(error)
         sys.exit(next(code for kind, code in CODES.items() if isinstance(error, kind)))
+    except Exception as error:
+        print(f"gristmill: that was not foreseen: {in_a_line(error)}", file=log.screen())
+        _point_to_log(error)
+        sys.exit(FAILED)
     except (KeyboardInterrupt, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # as which typer hands on Ctrl-C
             raise
-        print("gristmill: stopped. If a run was under way, the same command resumes it.", file=sys.stderr)
+        print("gristmill: stopped. If a run was under way, the same command resumes it.", file=log.screen())
         sys.exit(INTERRUPTED)
+
+
+def _point_to_log(error: Exception) -> None:
+    """Say where the traceback is, and all that was printed; of that the last error, which may be what led to this one."""
+    last = log.last_error()
+    log.note_error(error)
+    before = f" Before it something said: {last}" if last else ""
+    print(f"The traceback is in {log.path()}, with all else that was printed.{before}", file=log.screen())
 
 
 class StageFailure(RuntimeError):

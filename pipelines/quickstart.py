@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster import log
 from operators.errors import BadRequest
 from operators.models.smollm2 import unpack_smollm2
 from operators.storage.config import StorageConfig
@@ -26,6 +27,7 @@ LOOK_S = 0.5
 
 def main() -> None:
     """Run the quickstart from the repository's root."""
+    log.begin()
     if not Path(CONFIG).is_file():
         raise BadRequest(f"there is no {CONFIG} here. Run the quickstart in the repository's root.")
     job = compose(RephraseJob, CONFIG, [])

@@ -54,7 +54,6 @@ class Compare(Pipeline):
     """Raises BadRequest for what cannot work, before anything is spent."""
 
     card = ComparisonCard()
-    quiet = True  # Ray Train tells at length of every worker
 
     def __init__(self, job: CompareJob):
         self.job, self.cluster = job, job.cluster

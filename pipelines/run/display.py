@@ -1,11 +1,13 @@
 """What a run shows while it goes: one live panel on a terminal, plain lines elsewhere."""
 
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 
+from cluster import log
+
 LIVE_EVERY_S, LINE_EVERY_S = 0.5, 10.0
+MOST_NOTES = 20  # where a store fails, every file has one
 
 
 class Display:
@@ -17,7 +19,7 @@ class Display:
     def __init__(self, lines: Callable[[bool], list[str]], notes: Callable[[], list[str]] = list, stream=None):
         self.lines, self.notes = lines, notes
         self.told: set[str] = set()
-        self.stream = stream or sys.stderr
+        self.stream = stream or log.screen()
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
 
@@ -53,9 +55,9 @@ class Display:
     def _tell(self, tell: Callable[[str], None]) -> None:
         """Tell the notes that are new."""
         for note in self.notes():
-            if note not in self.told:
+            if note not in self.told and len(self.told) <= MOST_NOTES:
                 self.told.add(note)
-                tell(f"note: {note}")
+                tell(f"note: {note}" if len(self.told) <= MOST_NOTES else "note: and more of the kind")
 
     def _print(self, line: str) -> None:
         print(line, file=self.stream, flush=True)

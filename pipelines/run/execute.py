@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from cluster.errors import in_a_line
 from cluster.session import session
 from operators.errors import BadRequest
 from operators.storage.place import Place
@@ -76,7 +77,7 @@ def run_pipeline(
 def _stages_made(pipeline: Pipeline, say) -> Iterator[None]:
     """Run the stages of a pipeline, and hold the Ray on which that was done."""
     stages = list(pipeline.stages())
-    with session(pipeline.cluster, pipeline.quiet) if stages else nullcontext():
+    with session(pipeline.cluster) if stages else nullcontext():
         if stages:
             schedule = Schedule(stages, _as_stage, _is_complete, pipeline.place, say)
             with _resumable(pipeline.place.url), Display(schedule.lines, schedule.notes):
@@ -96,6 +97,7 @@ def _as_stage(pipeline: Pipeline, board: Any) -> Exception | None:
 
     Where another run is at work on it, its end is waited for, and what is left then is done.
     """
+    Reporter(board).hear_warnings()
     while True:
         try:
             run_pipeline(pipeline, say=lambda line: None, tell=False, board=board)
@@ -151,7 +153,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> 
         _work(pipeline, work, keeper, board)
         return
     # In this order: Ray sets signal handlers of its own.
-    with session(pipeline.cluster, pipeline.quiet), _resumable(ledger.place.url):
+    with session(pipeline.cluster), _resumable(ledger.place.url):
         board, pace = start_board(), pipeline.pace()
         try:
             with Display(lambda whole: [pace.line(_read(board))], lambda: _read(board)["notes"]):
@@ -216,4 +218,7 @@ def _failures_explained(board) -> Iterator[None]:
         )
         if asked_wrongly:
             raise BadRequest(why) from error
-        raise RunFailed(why or f"{error}\nThe same command resumes.", blamed) from error
+        cause = getattr(error, "cause", None)
+        if why is None and isinstance(cause, tuple(CODES)):
+            raise cause from error
+        raise RunFailed(why or f"{in_a_line(error)} The same command resumes.", blamed) from error

@@ -32,7 +32,6 @@ class Pipeline(ABC):
     """
 
     cuts: tuple[str, ...] = ("",)
-    quiet: bool = False  # whether Ray keeps to itself what its processes print
     place: Place
     cluster: ClusterConfig
     warnings: tuple[str, ...] | list[str] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cluster.errors import in_a_line
 from operators.storage.place import Place
 from pipelines.counts import Counts
 from pipelines.exits import CODES, RunFailed
@@ -168,8 +169,8 @@ class Schedule:
         try:
             error = ray.get(task)
         except ray.exceptions.RayError as died:
-            reason = str(died).strip().splitlines()[0]
-            error = RunFailed(f"the process of {one.stage.name!r} ended ({reason}). The same command goes on.")
+            error = RunFailed(f"the process of {one.stage.name!r} ended ({in_a_line(died)}). The same command goes on.")
+            error.__cause__ = died
         if error:
             self._fail(one.stage, error)
             return

@@ -35,7 +35,6 @@ class Select(Pipeline):
     """
 
     card = SelectionCard()
-    quiet = True  # Ray Train tells at length of every worker
 
     def __init__(self, job: SelectJob, folder: str | None = None):
         self.job, self.cluster = job, job.cluster

@@ -40,7 +40,6 @@ class Train(Pipeline):
 
     card = ReferenceCard()
     name = "reference"
-    quiet = True  # Ray Train tells at length of every worker; what matters is told by ours
 
     def __init__(self, job: ReferenceJob):
         self.job, self.cluster = job, job.cluster

@@ -3,6 +3,7 @@ import signal
 import pytest
 import typer
 
+from cluster import log
 from operators.errors import BadRequest, StorageFailure, StorageRefusal
 from pipelines.exits import Interrupted, RunFailed, guarded
 
@@ -43,3 +44,31 @@ def test_ctrl_c_is_told_in_words_through_the_command_line_too(capsys):
     with pytest.raises(SystemExit) as ended:
         guarded(lambda: app(args=[]))
     assert ended.value.code == 130 and "the same command resumes it" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_is_told_in_a_line_and_its_traceback_is_in_the_log(capsys):
+    def command():
+        raise ValueError("You must provide `batch_size`\nwhen requesting GPUs.")
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(command)
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and "Traceback" not in told
+    first, second = told.splitlines()
+    assert first == "gristmill: that was not foreseen: ValueError: You must provide `batch_size` when requesting GPUs."
+    assert str(log.path()) in second
+    assert "in command" in log.path().read_text() and log.path().stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_failed_for_what_a_process_did_points_to_the_log(capsys):
+    def command():
+        try:
+            raise OSError("the device is gone")
+        except OSError as error:
+            raise RunFailed("the engine did not start.") from error
+
+    with pytest.raises(SystemExit):
+        guarded(command)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gristmill: the engine did not start." and str(log.path()) in second
+    assert "OSError: the device is gone" in log.path().read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.session import NoCluster
+from cluster.errors import NoCluster
 from pipelines.ledger.proof.verify import verify
 from tests.fakes.openai_server import running_server
 from tests.fakes.ray_gpus import GPUS, ray_with_gpus

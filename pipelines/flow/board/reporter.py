@@ -1,8 +1,10 @@
 """What the processes of a run are handed to reach its scoreboard."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cluster import log
 from operators.errors import BadRequest, StorageFailure
 from operators.models.device import no_gpu_because
 from operators.models.engines.base import EngineFailure
@@ -14,11 +16,36 @@ from pipelines.flow.board.verdicts import Fate, Verdict
 from pipelines.reasons import REPHRASE, Blame
 
 
+class _ToUser(logging.Handler):
+    """Hands warnings to a run's reporter."""
+
+    def __init__(self, report: "Reporter"):
+        super().__init__(logging.WARNING)
+        self.report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.report.note(record.getMessage())
+
+
 class Reporter:
     """What workers are handed to reach the scoreboard."""
 
     def __init__(self, board):
         self.board = board
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.hear_warnings()
+
+    def hear_warnings(self) -> None:
+        """Have the user told what this process warns of from now on; who has the user's screen tells it there."""
+        if log.begun():
+            return
+        for name in log.OURS:
+            logger = logging.getLogger(name)
+            for handler in [each for each in logger.handlers if isinstance(each, _ToUser)]:
+                logger.removeHandler(handler)
+            logger.addHandler(_ToUser(self))
 
     def begin(self, key: str) -> int:
         """Note that some work begins; wait for the number of processes that died of it before (about a millisecond)."""

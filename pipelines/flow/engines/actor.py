@@ -137,11 +137,11 @@ def _check_deaths(deaths: int, actors: int, any_stood: bool) -> None:
     """Raise EngineFailure where to start engines again leads nowhere."""
     if deaths >= DEATHS_AT_START and not any_stood:
         raise EngineFailure(
-            f"the engine's process died {deaths} times while it started, and no engine ever stood. Ray's lines above may say of "
+            f"the engine's process died {deaths} times while it started, and no engine ever stood. What it printed may say of "
             "what. If memory ran out, take a smaller model or dtype, lower engine.copies, or run fewer CPUs (cluster.cpus)."
         )
     if deaths >= DEATHS_IN_A_ROW * actors:
         raise EngineFailure(
-            f"processes of engines died {deaths} times without an answer in between. Ray's lines above may say of what. "
+            f"processes of engines died {deaths} times without an answer in between. What they printed may say of what. "
             "If memory ran out, lower the engine's batch or context. What is committed stays; the same command goes on."
         )

@@ -12,6 +12,7 @@ import pytest
 from operators.storage.filesystem import open_filesystem
 from operators.storage.place import Place
 from tests.fakes.openai_server import running_server
+from tests.pipelines.screen import strange_lines
 from tests.tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.ray
@@ -68,7 +69,7 @@ def test_an_interrupted_run_exits_with_130_and_the_same_command_completes_it(tmp
         assert 0 < settled < 1800
         again = subprocess.run(words, capture_output=True, text=True, timeout=120)
         assert again.returncode == 0, again.stderr
-        assert "resuming" in again.stdout
+        assert "resuming" in again.stdout and strange_lines(again, "rephrase", output) == []
     assert len(ids(output)) == len(set(ids(output))) == 1800  # a row for each document and one for its rewrite
 
 
@@ -93,7 +94,7 @@ def test_real_vllm_rephrases_real_documents(tmp_path):
     assert sorted(row["style"] for row in rows) == ["easy"] * 5 + ["medium"] * 5 + ["original"] * 5
     rewrites = [row for row in rows if row["style"] != "original" and "completion_tokens" in row]
     assert all(0 < row["completion_tokens"] <= 12 and row["prompt_tokens"] > 50 for row in rewrites)
-    assert "10 requests" in run.stdout
+    assert "10 requests" in run.stdout and strange_lines(run, "rephrase", output) == []
 
 
 def test_a_model_folder_that_is_not_there_is_named_before_anything_starts(tmp_path):

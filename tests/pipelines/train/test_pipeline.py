@@ -10,7 +10,7 @@ import pytest
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from cluster.session import NoCluster
+from cluster.errors import NoCluster
 from operators.errors import BadRequest
 from operators.storage.config import StorageConfig
 from pipelines.exits import RunFailed

@@ -168,7 +168,7 @@ class VllmEngine:
             self._deaths_in_a_row += 1
             if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
                 self._fail(f"died {MOST_DEATHS_IN_A_ROW} times without completing one request")
-            log.warning("vLLM died (the lines above may say of what); it is started again and its requests re-issued")
+            log.warning("vLLM died (what it printed may say of what); it is started again and its requests re-issued")
             await self._close()
             try:
                 await self._open()
@@ -249,7 +249,7 @@ def _build(arguments: dict[str, Any]):
 
 def _not_started(arguments: dict[str, Any], error: Exception) -> EngineFailure:
     return EngineFailure(
-        f"vLLM did not start with {arguments['model']} ({type(error).__name__}: {error}). The lines above say why; "
+        f"vLLM did not start with {arguments['model']} ({type(error).__name__}: {error}). What it printed says why; "
         f"if memory ran out, lower engine.vllm.max_model_len, max_num_seqs or gpu_memory_utilization. {ELSEWHERE}"
     )
 
