@@ -21,4 +21,5 @@ def test_cards_tell_what_could_not_be_read():
     counts = {"documents": 4, "rejected": {"document": LOST}, "kept": {"packed": 1}}
     packing = {"window": 8, "cross_document": True, "tokenizer": "", "vocabulary": 8, "eos": 0}
     assert any("not known" in told for _, told in RephraseCard().facts({}, counts))
-    assert any("not known" in told for _, told in PackCard().facts({"fingerprint": {"packing": packing}}, counts))
+    recipe = {"fingerprint": {"packing": packing}, "config": {"pack": {"template": None}}}
+    assert any("not known" in told for _, told in PackCard().facts(recipe, counts))
