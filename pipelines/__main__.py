@@ -30,6 +30,24 @@ Overrides = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"gristmill {version('gristmill')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
+]
+
+
+@app.callback()
+def front(version: Version = False) -> None:
+    """Take what stands before the verb."""
+
+
 @app.command("list")
 def list_() -> None:
     """List pipelines, engines, prompts, losses and selectors, one line each."""

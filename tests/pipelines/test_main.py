@@ -1,6 +1,8 @@
 import resource
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,12 @@ def test_help_imports_nothing_heavy(words):
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert "HEAVY []" in run.stdout, run.stdout[-300:] + run.stderr
+
+
+def test_the_version_is_that_of_the_project():
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    run = gristmill("--version")
+    assert (run.returncode, run.stdout) == (0, f"gristmill {project['version']}\n")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"]])
