@@ -2,7 +2,7 @@
 
 job.py        what decides a pool
 pipeline.py   what a run must know of it
-tasks.py      groups of splits into parts of examples, and the proof of their ids
+tasks.py      groups of splits into parts of examples, and which of their ids repeat
 artifact.py   a pool as later stages open it
 pace.py       its line of progress
 card.py       what it tells people

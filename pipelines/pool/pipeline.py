@@ -1,7 +1,7 @@
 """Read records into a pool of examples, from which is selected: read -> keep examples -> write.
 
 The pool's rows keep the records as they were. The position of a row is its number in the order of the data, over all parts.
-The unit of work is a group of splits; a last one proves that no id stands in two rows.
+The unit of work is a group of splits; a last one finds the ids that stand in several rows, which are told apart by their places.
 """
 
 from operators.errors import BadRequest
@@ -20,7 +20,7 @@ from pipelines.ledger.records import State
 from pipelines.pool.card import PoolCard
 from pipelines.pool.job import PoolJob
 from pipelines.pool.pace import PoolPace
-from pipelines.pool.tasks import UNIQUE, read_pool, require_unique_ids
+from pipelines.pool.tasks import IDS, find_repeated_ids, read_pool
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
@@ -45,13 +45,15 @@ class ReadPool(Pipeline):
         files, self.warnings = input_files(job.input, job.storage, own, folder and Place(folder, job.storage).url)
         self.splits = split_input(files, job.input)
         require_examples(self.splits, job.input, job.storage, job.extract, KeepExamples(job.examples))
-        keys = [*(split.key for split in self.splits), UNIQUE]
-        self.recipe = described("pool", job, {}, versions(files), keys, all_at_once=True)
+        keys = [*(split.key for split in self.splits), IDS]
+        self.recipe = described(
+            "pool", job, {"equal ids": "told apart by place"}, versions(files), keys, all_at_once=True
+        )
         self.place = output_place(job.output.path or f"{folder}/pool-{digest(self.recipe)}", job.storage, "runs/pool")
         self.place.check_writable()
 
     def left(self, state: State) -> list[list[Split]]:
-        """Give the groups that are left to read, and an empty one for the proof of the ids."""
+        """Give the groups that are left to read, and an empty one for the ids."""
         groups = [*grouped(self.splits, self.job.input.limit), []]
         return [group for group in groups if any(state.lacks(key) for key in keys_of(group))]
 
@@ -64,9 +66,10 @@ class ReadPool(Pipeline):
     def stream(self, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
         if groups := [group for group in work if group]:
             read_pool(self.job, groups, ledger, report)
-        require_unique_ids(ledger)
+        if [] in work:  # what is read again, where a part was harmed, has the ids that it had
+            find_repeated_ids(ledger)
 
 
 def keys_of(group: list[Split]) -> list[str]:
-    """Name the splits that a group settles; the empty group is the proof of the ids."""
-    return [split.key for split in group] or [UNIQUE]
+    """Name the splits that a group settles; the empty group is that of the ids."""
+    return [split.key for split in group] or [IDS]

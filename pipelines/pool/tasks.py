@@ -13,7 +13,6 @@ from operators.examples.keep import STAGE, KeepExamples
 from operators.storage.base import Split
 from operators.table import living
 from pipelines.counts import add_counts
-from pipelines.exits import RunFailed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
@@ -21,10 +20,11 @@ from pipelines.flow.input.groups import Groups, kinds, rejections
 from pipelines.ledger.artifacts import parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.proof.uniqueness import Ids, ids_of
-from pipelines.ledger.publish import publish_part, table_name
+from pipelines.ledger.publish import publish_file, publish_part, table_name
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import Commit, Part
 from pipelines.ledger.spans import WHOLE
+from pipelines.pool.artifact import REPEATED, places_of
 from pipelines.pool.job import PoolJob
 
 PART_ROWS, PART_BYTES = 1024, 8 * 2**20  # of a part, the unit in which features are measured
@@ -60,16 +60,17 @@ class ReadGroups(Groups):
 
 
 def as_rows(documents: pa.Table) -> pa.Table:
-    """Give the documents that are examples, as rows of the pool."""
+    """Give the documents that are examples, as rows of the pool. Their ids are their places: those of documents may repeat."""
     kept = documents.filter(pa.array(living(documents)))
     names = {
-        "id": "document_id",
+        "document_id": "document_id",
         "record": "text",
         "content": "content",
         "source_file": "source_file",
         "place": "position",
     }
-    return pa.table({name: kept[column] for name, column in names.items()})
+    columns = {name: kept[column] for name, column in names.items()}
+    return pa.table({"id": places_of(columns["source_file"], columns["place"])} | columns)
 
 
 class Gathered:
@@ -97,8 +98,7 @@ class Gathered:
         self.tables, self.rows, self.bytes = [], 0, 0
 
 
-UNIQUE = "ids:0-1"  # the last unit of work
-NAMED = 3  # of ids that stand in several rows
+IDS = "ids:0-1"  # the last unit of work
 
 
 def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Reporter) -> None:
@@ -115,17 +115,13 @@ def read_pool(job: PoolJob, work: list[list[Split]], ledger: Ledger, report: Rep
     groups.map_batches(task.__call__, batch_size=1, batch_format="pyarrow", num_cpus=cpu_share(1)).materialize()
 
 
-def require_unique_ids(ledger: Ledger) -> None:
-    """Commit that every id stands in one row. Raises RunFailed where one stands in several."""
+def find_repeated_ids(ledger: Ledger) -> None:
+    """Commit which ids of documents stand in several rows."""
     records = read_records(ledger.place)
-    parts = [part.name for part in parts_in_order(ledger.place, records)]
-    ids = Ids(sum(part.rows for part in parts_in_order(ledger.place, records)))
-    for part in parts:
-        ids.take(ids_of(ledger.place.open(part), part))
-    if twice := ids.twice(ledger.place, parts):
-        named = ", ".join(twice[:NAMED])
-        raise RunFailed(
-            f"{len(twice):,} ids stand in more than one row of the input, among them {named}. What is chosen is "
-            "told by ids, so each must be unique. Mend the input, or name another input.id_column."
-        )
-    ledger.commit("ids-0", Commit([], {UNIQUE: [WHOLE]}, {}))
+    parts = parts_in_order(ledger.place, records)
+    names, ids = [part.name for part in parts], Ids(sum(part.rows for part in parts), "document_id")
+    for name in names:
+        ids.take(ids_of(ledger.place.open(name), name, "document_id"))
+    repeated = ids.suspects(ledger.place, names)
+    kept = [publish_file(ledger, REPEATED, repeated.tobytes())] if len(repeated) else []
+    ledger.commit("ids-0", Commit(kept, {IDS: [WHOLE]}, {"repeated": {"ids": len(repeated)}} if kept else {}))

@@ -77,11 +77,16 @@ class Select(Pipeline):
         self.shared = ray.get(task.remote(self.job, choices, view, target, work, ledger, report))
 
     def afterwards(self, counts: Counts) -> list[str]:
-        rejected = self.declared.measuring.pool(self.made).rejected
+        pool = self.declared.measuring.pool(self.made)
+        rejected = pool.rejected
         known = {reason: count for reason, count in rejected.items() if reason not in OF_UNKNOWN}
         lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
         lines += [f"{name}: {told}" for name, told in read_of({"rejected": {"document": rejected}})]
         lines += self._unplaced()
+        if pool.repeated_ids:
+            lines.append(
+                f"{pool.repeated_ids:,} ids stand in several rows of the pool: ID@FILE:PLACE tells these apart"
+            )
         excluded = ((spec.label, self._choice(spec).told["excluded"]) for spec in self.specs)
         lines += [
             f"{label} could not choose {sum(reasons.values()):,} rows: {words_of(reasons)}"

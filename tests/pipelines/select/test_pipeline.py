@@ -148,11 +148,26 @@ def test_bad_rows_are_rejected_by_name_and_the_others_are_there(folder):
     }
 
 
-def test_ids_that_stand_twice_are_refused_by_name(folder):
-    rows = instruction_rows(4)
-    write_rows(folder / "twice.jsonl", [*rows, rows[2]])
-    with pytest.raises(RunFailed, match="row-0-2"):
-        select(folder, "twice", "selectors=random", "budget.rows=2", input="twice.jsonl")
+def test_rows_with_the_id_of_another_are_told_apart_by_place(folder):
+    (folder / "sets").mkdir()
+    for number, seed in enumerate((0, 7)):
+        rows = instruction_rows(6, seed=seed)
+        write_rows(folder / "sets" / f"{number}.jsonl", [row | {"id": place} for place, row in enumerate(rows)])
+    write_rows(folder / "sets" / "2.jsonl", [instruction_rows(1, seed=9)[0] | {"id": "alone"}])
+    said, shared = [], f"features.path={folder / 'sets-features'}"
+    words = ["selectors=[random,zip,cross_entropy]", "budget.share=1", f"scorer.path={folder / 'model'}", shared]
+    place = select(folder, "twice", *words, *ZIP, "budget.allow_short=true", input="sets", say=said.append)
+    for label in ("random", "zip", "cross_entropy"):
+        rows = chosen(place, label)
+        assert len(rows) == len({row["id"] for row in rows}) == 13
+        assert all(str(json.loads(row["record"])["id"]) == row["id"].partition("@")[0] for row in rows)
+    assert sum("@" not in row["id"] for row in rows) == 1 and {"alone"} < {row["id"] for row in rows}
+    losses = {row["id"]: row["answer_loss"] for row in rows}
+    assert len(set(losses.values())) > 6  # each row has the loss of its own record
+    assert any("6 ids stand in several rows" in line for line in said)
+    assert verify(place).whole
+    (pool,) = artifacts(folder / "sets-features", "pool")
+    assert verify(Place(str(folder / "sets-features" / pool), StorageConfig())).whole
 
 
 def test_distinct_keeps_the_earliest_of_equal_rows(folder):
