@@ -7,6 +7,7 @@ from operators.settings import setting
 from operators.storage.registry import FORMATS
 
 NAMES = list(FORMATS)
+ID = "id"  # the one column of ids that need not be there
 
 
 @dataclass
@@ -20,9 +21,11 @@ class StorageConfig:
 @dataclass
 class InputConfig:
     path: Any = setting(None, "file, folder, glob, or a list of them: local, s3://... or hf://datasets/...")
-    format: str | None = setting(None, f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; null: guessed from each file's name")
+    format: str | None = setting(None, f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; null: told by each file's name")
     text_column: str | None = setting("text", "column that holds the text; null: the text is the whole record, as JSON")
-    id_column: str | None = setting(None, "column that holds the id; null: `id` where there is one, else an id is made")
+    id_column: str | None = setting(
+        ID, f"column that holds the id; {ID} may lack, then an id is made of place and text; null: all ids are made"
+    )
     limit: int | None = setting(None, "documents to read at most; null: all")
     on_error: str = setting("reject", "a corrupt file: reject (by name, the others go on) or fail (stop)")
     split_mb: int = setting(128, "MiB of a file that one task reads, where the format can be split")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
-from operators.storage.config import InputConfig
+from operators.storage.config import ID, InputConfig
 from operators.storage.watched import Watched
 from operators.text.extract.base import DEFAULT, ExtractConfig
 
@@ -89,7 +89,7 @@ def require_columns(file: InputFile, config: InputConfig, columns: Iterable[str]
     columns = list(columns)
     for key in ("text_column", "id_column"):
         wanted = getattr(config, key)
-        if wanted is not None and wanted not in columns:
+        if wanted is not None and wanted not in columns and (key, wanted) != ("id_column", ID):
             near = get_close_matches(wanted, columns, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise BadRequest(

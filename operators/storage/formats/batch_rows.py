@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from operators.errors import BadRequest
 from operators.storage.base import InputFile
-from operators.storage.config import InputConfig
+from operators.storage.config import ID, InputConfig
 from operators.storage.formats.base import Row, listed, require_columns
 from operators.storage.formats.jsonl import compact, identity
 from operators.storage.formats.line_records import text_row
@@ -23,7 +23,7 @@ class BatchRows:
     """
 
     def __init__(self, batch: pa.RecordBatch, config: InputConfig):
-        self.column, id_column = config.text_column, config.id_column or "id"
+        self.column, id_column = config.text_column, config.id_column
         self.alike = batch.schema.names.count(self.column)
         names = told_apart(batch.schema.names)
         self.batch = batch.rename_columns(names)
@@ -96,7 +96,7 @@ def require_text(schema: pa.Schema, file: InputFile, config: InputConfig) -> Non
     require_columns(file, config, schema.names)
     for key in ("text_column", "id_column"):
         name = getattr(config, key)
-        if name is not None and (alike := schema.names.count(name)) > 1:
+        if name is not None and (key, name) != ("id_column", ID) and (alike := schema.names.count(name)) > 1:
             raise BadRequest(
                 f"{alike} columns of {file.url} are called {name!r}, so that none of them is meant. Set input.{key}."
             )

@@ -61,7 +61,7 @@ class Jsonl:
 
     def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
         self.split, self.config = split, config
-        self.id_column = config.id_column or "id"
+        self.id_column = config.id_column
 
     def records(self, handle: Watched) -> Iterator[Record]:
         """Yield a record per value. Its position is the byte at which its line begins, or the number of the value."""

@@ -43,6 +43,17 @@ def test_ids_are_strings_and_may_repeat(tmp_path):
     assert found[:5] == ["a", "a", "1.5", "true", '["x"]'] and len(found[5]) == 32
 
 
+def test_ids_are_made_where_no_column_has_them_or_none_is_to(tmp_path):
+    path = write(tmp_path, '{"id": 0, "text": "a"}\n{"text": "b"}\n')
+    assert rows(path)[0]["document_id"] == "0"
+    found = rows(path, id_column=None)
+    assert [row["document_id"] for row in found] == [made_id("a.jsonl", row["position"], row["text"]) for row in found]
+    assert found[0]["metadata"] == '{"id":0}'
+    for config in ({}, {"id_column": None}, {"id_column": "id"}):
+        settings = InputConfig(path=str(write(tmp_path, '{"text": "b"}\n')), **config)
+        check_input(list_input(settings, LOCAL), settings, LOCAL)
+
+
 def test_each_fault_rejects_its_own_line_with_its_reason(tmp_path):
     faults = [
         (b'{"text": null, "id": "n"}', "null_text"),

@@ -40,6 +40,11 @@ def test_a_row_becomes_a_document_at_its_number(tmp_path):
     assert (second["document_id"], second["position"]) == (made_id("a.parquet", 1, "둘"), 1)
 
 
+def test_ids_are_made_where_no_column_is_to_have_them(tmp_path):
+    (row,) = rows(write(tmp_path, {"id": [5], "text": ["x"]}), id_column=None)
+    assert (row["document_id"], row["metadata"]) == (made_id("a.parquet", 0, "x"), '{"id":5}')
+
+
 def test_texts_of_any_arrow_type_are_read(tmp_path):
     for type in (pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
         path = write(tmp_path, {"text": pa.array(["a", "b", "a"]).cast(type)})
