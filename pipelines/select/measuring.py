@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cluster.claims import A_CPU, Claims, a_model_each
+from operators.select.selectors.base import RECORD
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.selectors import SELECTORS
 from pipelines.choose.spec import SelectorSpec, spec_of
@@ -29,12 +30,13 @@ def measured(name: str, of: str) -> str:
 class Measuring:
     """Measures what some selectors read; features stand in `folder`. Raises BadRequest where a setting is missing for that.
 
-    `deciding` is what decides all features of the selectors, as plain values.
+    `fields` are those of the records that selectors read, `deciding` is what decides all features of them, as plain values.
     """
 
     def __init__(self, job: SelectJob, specs: list[SelectorSpec], folder: str):
         self.job, self.folder = job, folder
         read = [self._reads(spec) for spec in specs]
+        self.fields = {name.removeprefix(RECORD) for columns in read for name in columns if name.startswith(RECORD)}
         self.features = Features(job, (column for columns in read for column in columns))
         self.deciding = [feature.deciding for columns in read for feature in self.features.of(columns).values()]
 

@@ -11,6 +11,7 @@ from operators.select.selectors.base import Budget
 from operators.storage.place import Place
 from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
+from pipelines.flow.input.examples import require_fields
 from pipelines.pool.artifact import PoolArtifact
 from pipelines.pool.pipeline import ReadPool
 from pipelines.run.stage import Made, Stage
@@ -28,6 +29,7 @@ class Stages:
         self.measuring = Measuring(job, specs, folder)
         self.preparations = {spec.label: self._preparation(spec) for spec in specs}
         self.pool = ReadPool(job.pool(job.input), folder, output)
+        require_fields(self.pool.splits, job.input, job.storage, job.extract, self.measuring.fields)
         self.target = self._target()
         for preparation in self.preparations.values():
             preparation.check()

@@ -1,6 +1,6 @@
-"""Whether an input holds examples at all, before anything is read."""
+"""Whether an input holds examples at all, and the fields that are asked for, before anything is read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +12,8 @@ from operators.errors import BadRequest
 from operators.examples.base import STAGE
 from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
+from operators.storage.formats.base import listed
+from operators.storage.formats.jsonl import parsed
 from operators.storage.reading import NO_FILES_FAULT, read_documents
 from operators.table import living
 from operators.text.extract import ExtractConfig
@@ -48,6 +50,23 @@ def require_examples(
             f"none of the first {records:,} records is an example. The first, in {first['source_file']}, "
             f"{first['reason']}: {first['detail']}. `examples` says which columns are question and answer, for example "
             "examples.prompt_columns=[question] examples.answer_column=answer."
+        )
+
+
+def require_fields(
+    splits: list[Split], input: InputConfig, storage: StorageConfig, extract: ExtractConfig, fields: Collection[str]
+) -> None:
+    """Raise BadRequest where the first records of some splits lack fields that are asked for, all of them."""
+    known: dict[str, None] = {}
+    for split in splits[:LOOKED_INTO] if fields else ():
+        first = next(_first_documents([split], input, storage, extract))
+        for record in first["text"].drop_null().to_pylist():
+            known |= dict.fromkeys(parsed(record.encode()))
+        if all(field in known for field in fields):
+            return
+    if missing := [field for field in fields if known and field not in known]:
+        raise BadRequest(
+            f"no field {missing[0]!r} in the first records of {input.path}. There are: {listed(known)}. Name one of these."
         )
 
 
