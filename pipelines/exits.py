@@ -19,7 +19,7 @@ class RunFailed(RuntimeError):
     `blamed` is what the run charged to its rows and they had no part in.
     """
 
-    def __init__(self, message: str, blamed: tuple[Blame, ...] = ()):
+    def __init__(self, message: str = "", blamed: tuple[Blame, ...] = ()):
         super().__init__(message)
         self.blamed = blamed
 

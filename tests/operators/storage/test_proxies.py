@@ -4,6 +4,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from huggingface_hub import close_session
 
 from operators.storage.filesystem import open_filesystem
 from operators.storage.place import Place
@@ -36,9 +37,11 @@ def test_a_bucket_is_read_and_written_through_a_proxy(s3, proxied):
 
 def test_the_hub_is_asked_through_a_proxy(s3, proxied, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    close_session()  # one that an earlier test opened knows no proxy
     with running_proxy(("127.0.0.1", 9)) as proxy:
         proxied(proxy.address)
         hub, path = open_filesystem("hf://datasets/owner/proxied/a.parquet", s3)
         with pytest.raises(Exception, match=r"(?i)ssl|connect|proxy|closed|reset|eof"):
             hub.info(path)
+    close_session()
     assert proxy.asked[0] == "CONNECT huggingface.co:443 HTTP/1.1"

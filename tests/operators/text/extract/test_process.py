@@ -24,11 +24,18 @@ def test_the_main_text_is_found_and_the_rest_is_not(by):
 
 @pytest.mark.parametrize("by", EXTRACTORS)
 def test_an_extractor_keeps_its_contract_whatever_the_page_is(by):
-    for html in (b"<html></html>", b"<" * 10_000, bytes(range(256)) * 40, b"<div>" * 50_000 + b"deep", b"\0" * 50):
+    for html in (b"<html></html>", b"<" * 10_000, bytes(range(256)) * 40, b"<div>" * 2_000 + b"deep", b"\0" * 50):
         text = extract(html, by=by)
         assert text is None or (text.strip() == text and text)
     assert extract(page(f"<p>{KOREAN}</p>" * 3).encode("euc-kr"), "euc-kr", by).startswith(KOREAN)
     assert extract(page(f"<p>{ARTICLE}</p>" * 3).encode(), by=by)
+
+
+@pytest.mark.long  # one of them takes half a minute for it
+@pytest.mark.parametrize("by", EXTRACTORS)
+def test_an_extractor_outlives_a_page_that_is_nested_deep(by):
+    text = extract(b"<div>" * 50_000 + b"deep", by=by)
+    assert text is None or text == "deep"
 
 
 def test_an_extractor_that_is_not_there_is_refused_by_name():
