@@ -30,10 +30,15 @@ def write_rows(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def make_pool(folder: Path, count: int = 60) -> Path:
-    """Make `folder`/{model,pool.jsonl,target.jsonl}."""
+def with_ids(rows: list[dict], ids: int) -> list[dict]:
+    """Give rows of which there are only so many ids, as where sets were joined that all count from 0."""
+    return [row | {"id": number % ids} for number, row in enumerate(rows)]
+
+
+def make_pool(folder: Path, count: int = 60, ids: int | None = None) -> Path:
+    """Make `folder`/{model,pool.jsonl,target.jsonl}; with `ids`, the rows of each file have only so many ids."""
     folder.mkdir(exist_ok=True)
     make_tiny_model(folder / "model", context_tokens=512)
-    write_rows(folder / "pool.jsonl", instruction_rows(count))
-    write_rows(folder / "target.jsonl", instruction_rows(12, seed=1))
+    for name, rows in (("pool", instruction_rows(count)), ("target", instruction_rows(12, seed=1))):
+        write_rows(folder / f"{name}.jsonl", with_ids(rows, ids) if ids else rows)
     return folder

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return make_pool(tmp_path_factory.mktemp("compare"), 40)
+    return make_pool(tmp_path_factory.mktemp("compare"), 40, ids=7)
 
 
 def words(folder, *more: str) -> list[str]:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_rounds_choose_rows_that_no_round_before_has_chosen(tmp_path):
-    folder = make_pool(tmp_path / "pool", 30)
+    folder = make_pool(tmp_path / "pool", 30, ids=7)
     words = ["diverse_evol.rounds=1", "diverse_evol.first=3", "budget.rows=7", f"scorer.path={folder / 'model'}"]
     student = ["model.path=" + str(folder / "model"), "window=256", "steps=1", "batch.rows=2", "workers.cpus=1"]
     words += [f"student.{word}" for word in student]
