@@ -81,18 +81,20 @@ class RephraseCard(Card):
         from rich.table import Table
 
         console = Console()
-        table = Table(*HEAD[:-1], title=title)
+        table = Table(*HEAD[:-1])
         for column in table.columns[1:]:
             column.justify = "right"
         rows = by_style(counts)
         for cells in rows:
             table.add_row(*cells[:-1])
+        if title:
+            console.print(title, highlight=False, style="bold", soft_wrap=True)  # a path is one word, however long
         console.print(table)
         for style, *_, reasons in rows:
             if reasons:
-                console.print(f"{style} rejected: {reasons}", highlight=False)
+                console.print(f"{style} rejected: {reasons}", highlight=False, soft_wrap=True)
         for name, value in self.facts(recipe, counts):
-            console.print(f"{name}: {value}", highlight=False)
+            console.print(f"{name}: {value}", highlight=False, soft_wrap=True)
 
 
 def speed(engine: Counts) -> str:

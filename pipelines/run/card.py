@@ -77,9 +77,9 @@ class Card(ABC):
 
         console = Console()
         if title:
-            console.print(title, highlight=False, style="bold")
+            console.print(title, highlight=False, style="bold", soft_wrap=True)
         for name, value in self.facts(recipe, counts):
-            console.print(f"{name}: {value}", highlight=False)
+            console.print(f"{name}: {value}", highlight=False, soft_wrap=True)
 
 
 def table_of(facts: Facts) -> str:

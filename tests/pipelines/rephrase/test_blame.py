@@ -1,5 +1,6 @@
 """Who is to blame where answers fail: the documents, or the engine and the settings; and what becomes of the run."""
 
+import itertools
 import json
 
 import pyarrow.parquet as pq
@@ -17,10 +18,6 @@ from tests.fakes.scripted_server import chat, error, scripted_server
 
 UNKNOWN = 400, {}, error("Unrecognized request argument supplied: min_p")
 THOUGHT = chat(None, "length", reasoning_content="Okay, the user wants a paraphrase.")
-
-
-def number(asked) -> int:
-    return int(asked.prompt.partition("River ")[2].split()[0])
 
 
 def rewrite(asked) -> str:
@@ -95,6 +92,12 @@ def test_what_all_requests_meet_stops_the_run_and_is_charged_to_none(ray_session
     assert len(rows(tmp_path / "out", "data")) == requests == 300
 
 
+def one_in(many: int):
+    """Answer the first request as it should be and then one in so many; of all others nothing but a thought comes."""
+    requests = itertools.count()
+    return lambda asked: chat(rewrite(asked)) if next(requests) % many == 0 else THOUGHT
+
+
 @pytest.mark.parametrize(
     ("answer", "words", "settings"),
     [
@@ -102,7 +105,7 @@ def test_what_all_requests_meet_stops_the_run_and_is_charged_to_none(ray_session
         (lambda asked: chat(" "), ["clean/empty"], []),
         (lambda asked: chat(f"<think>{rewrite(asked)}"), ["clean/only_reasoning"], ["clean.preset=strict"]),
         (lambda asked: chat(asked.prompt), ["clean/instruction_leak", "clean.instruction_leak=false"], []),
-        (lambda asked: chat(rewrite(asked)) if number(asked) % 50 < 2 else THOUGHT, ["rephrase/no_text", "newest"], []),
+        (one_in(25), ["rephrase/no_text", "newest"], []),
     ],
     ids=["truncated", "empty", "thinking", "leak", "nearly all"],
 )  # fmt: skip
