@@ -4,21 +4,7 @@ import pytest
 
 from operators.models.engines.base import Completion, EngineFailure, Request
 from pipelines.flow.engines.counting import CountedEngine
-
-
-class Scripted:
-    """Answers one request after the other as it was told to; an exception is raised."""
-
-    model, seats = "scripted", 4
-
-    def __init__(self, *answers):
-        self.answers = iter(answers)
-
-    async def complete(self, request: Request) -> Completion:
-        answer = next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+from tests.fakes.scripted_engine import ScriptedEngine
 
 
 def ask(engine: CountedEngine, raises: type[Exception] | None = None) -> None:
@@ -32,7 +18,7 @@ def ask(engine: CountedEngine, raises: type[Exception] | None = None) -> None:
 
 def test_requests_are_counted_with_their_tokens_and_those_that_failed():
     good = Completion("text", "stop", prompt_tokens=10, completion_tokens=3, cached_tokens=6)
-    engine = CountedEngine(Scripted(good, Completion(None, error="too_long"), good, KeyError("odd")))
+    engine = CountedEngine(ScriptedEngine(good, Completion(None, error="too_long"), good, KeyError("odd")))
     for raises in (None, None, None, KeyError):
         ask(engine, raises)
     progress = engine.progress
@@ -41,7 +27,7 @@ def test_requests_are_counted_with_their_tokens_and_those_that_failed():
 
 
 def test_what_is_the_engines_fault_is_counted_as_no_request():
-    engine = CountedEngine(Scripted(EngineFailure("dead")))
+    engine = CountedEngine(ScriptedEngine(EngineFailure("dead")))
     ask(engine, EngineFailure)
     assert (engine.progress.done, engine.progress.failed, engine.progress.in_flight) == (0, 0, 0)
 

@@ -6,25 +6,11 @@ from operators.models.engines.base import Completion, EngineFailure, Request
 from pipelines.exits import Blamed
 from pipelines.flow.board.verdicts import FEWEST, Verdicts
 from pipelines.flow.engines.judging import JudgedEngine
+from tests.fakes.scripted_engine import ScriptedEngine
 
 GOOD = Completion("text", "stop")
 REFUSED = Completion(None, error="bad_request", detail="unknown field min_p")
 NO_TEXT = Completion(None, error="no_text", detail="nothing but reasoning came.")
-
-
-class Scripted:
-    """Answers one request after the other as it was told to; an exception is raised."""
-
-    model, seats, advice = "scripted", 4, "Check engine.openai.extra."
-
-    def __init__(self, *answers):
-        self.answers = iter(answers)
-
-    async def complete(self, request: Request) -> Completion:
-        answer = next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 class Board:
@@ -60,7 +46,7 @@ def ask(engine: JudgedEngine, times: int, kind: str = "qa") -> list:
     ],
 )
 def test_an_engine_that_answers_nobody_is_blamed_with_its_own_words_and_asked_no_more(answer, said):
-    engine = JudgedEngine(Scripted(*[answer] * 50), Board())
+    engine = JudgedEngine(ScriptedEngine(*[answer] * 50), Board())
     answers = ask(engine, 30)
     assert [type(one) for one in answers] == [type(answer)] * (FEWEST - 1) + [Blamed] * (31 - FEWEST)
     with pytest.raises(Blamed, match=said):
@@ -69,7 +55,7 @@ def test_an_engine_that_answers_nobody_is_blamed_with_its_own_words_and_asked_no
 
 
 def test_what_waits_for_a_seat_when_the_engine_is_blamed_is_sent_no_more():
-    class Narrow(Scripted):
+    class Narrow(ScriptedEngine):
         """Has one seat."""
 
         sent = 0
@@ -89,17 +75,17 @@ def test_what_waits_for_a_seat_when_the_engine_is_blamed_is_sent_no_more():
 
 def test_several_engines_are_judged_together():
     board = Board()
-    engines = [JudgedEngine(Scripted(*[REFUSED] * 20), board) for _ in range(4)]
+    engines = [JudgedEngine(ScriptedEngine(*[REFUSED] * 20), board) for _ in range(4)]
     answers = [answer for engine in engines for answer in ask(engine, 6)]
     assert sum(isinstance(answer, Blamed) for answer in answers) == 24 - FEWEST + 1
 
 
 def test_once_a_kind_is_answered_the_board_hears_no_more_of_it():
     board = Board()
-    engine = JudgedEngine(Scripted(GOOD, *[REFUSED] * 99), board)
+    engine = JudgedEngine(ScriptedEngine(GOOD, *[REFUSED] * 99), board)
     assert ask(engine, 100)[1:] == [REFUSED] * 99 and board.calls == 1
 
 
 def test_what_is_no_requests_fault_is_no_lost_request():
-    engine = JudgedEngine(Scripted(*[EngineFailure("dead")] * 30), board := Board())
+    engine = JudgedEngine(ScriptedEngine(*[EngineFailure("dead")] * 30), board := Board())
     assert {str(answer) for answer in ask(engine, 30)} == {"dead"} and board.calls == 0
