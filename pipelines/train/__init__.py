@@ -3,7 +3,7 @@
 job.py        what a training run can be told
 pipeline.py   what a run must know of it
 plan.py       what its workers are handed: data, loss, when to do what
-workers.py    what the workers of Ray Train do
+workers.py    what the workers of a training do
 states.py     what a run goes on from
 metrics.py    what it measured, as rows and curves
 student.py    a model that is fine-tuned on chosen rows
