@@ -27,9 +27,9 @@ LOOK_S = 0.5
 
 def main() -> None:
     """Run the quickstart from the repository's root."""
-    log.begin()
     if not Path(CONFIG).is_file():
         raise BadRequest(f"there is no {CONFIG} here. Run the quickstart in the repository's root.")
+    log.begin()
     job = compose(RephraseJob, CONFIG, [])
     unpack_smollm2(Path(job.engine.vllm["model"]))
 

@@ -37,8 +37,7 @@ def test_only_the_groups_in_use_and_the_next_are_loaded():
     feeding = feeder(counting, shuffle_shards=2)
     for first in range(0, 16, 4):
         feeding.batch(range(first, first + 4))
-    feeding.close()
-    feeding._loader.shutdown(wait=True)
+    feeding._loader.shutdown(wait=True)  # what is loaded ahead, too
     assert sorted(set(loads)) == sorted(loads) and len(loads) == 6
     assert len(feeding._held) == 2
 
