@@ -21,6 +21,7 @@ from operators.storage.config import StorageConfig
 from operators.storage.listing import split_input
 from operators.storage.place import Place
 from pipelines.config import compose
+from pipelines.flow.stream.read import split_rows
 from pipelines.ledger.lease import Keeper, myself
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
@@ -28,7 +29,6 @@ from pipelines.ledger.tenure import claim
 from pipelines.rephrase.dag import rephrase
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.preflight import check
-from pipelines.rephrase.read import split_rows
 from tests.fakes.openai_server import running_server
 
 VARIANTS = ("as it is", "without commits", "without writing")

@@ -20,13 +20,13 @@ from pathlib import Path
 from operators.storage.base import END, InputFile, Split
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
+from pipelines.flow.stream.read import split_rows
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import Commit, Part, State
 from pipelines.ledger.spans import Span
 from pipelines.ledger.tenure import claim, folded
-from pipelines.rephrase.read import split_rows
 
 UNITS_PER_ORDER, ORDERS_PER_COMMIT, ORDERS_PER_SPLIT = 128, 8, 1563
 COMMITS_PER_FOLD = 4096

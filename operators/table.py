@@ -5,6 +5,7 @@ and the writer puts it into `rejected/`. A row whose `reason` is null is alive.
 """
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -70,6 +71,11 @@ COMPLETIONS = pa.schema(
         ("finish_reason", pa.string()),
     ]
 )
+
+
+def row_id(file: str, position: int, chunk: int | None, kind: str | None) -> str:
+    """Name a row by its place. Equal document ids in the input do no harm."""
+    return blake2b("\0".join(map(str, (file, position, chunk, kind))).encode(), digest_size=16).hexdigest()
 
 
 def living(table: pa.Table) -> np.ndarray:

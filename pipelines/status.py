@@ -11,6 +11,7 @@ from pipelines.ledger.reading import Records, latest_epoch, read_records, requir
 from pipelines.ledger.records import State
 from pipelines.ledger.rollback import failures
 from pipelines.ledger.spans import Spans
+from pipelines.reasons import asking_of
 from pipelines.registry import PIPELINES
 
 
@@ -29,7 +30,7 @@ def show_status(place: Place, say=print) -> None:
     say(f"{place.url}: {_progress(records, state)}")
     say(_who(records, working))
     PIPELINES[records.recipe.get("pipeline", "rephrase")].pipeline_class().card.show(records.recipe, state.counts, None)
-    if failed := failures(state.counts):
+    if failed := failures(state.counts, asking_of(records.recipe)):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
 
 

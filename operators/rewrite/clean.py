@@ -88,6 +88,10 @@ class Clean:
         table = with_columns(table, text=text, repaired=spread(repaired, looked_at, pa.string()))
         return reject(table, STAGE, reasons)
 
+    def mended(self, row: dict) -> str:
+        """Give the text that a call leaves in a row."""
+        return self._repair(row["text"] or "", row["source_text"], self.prompts[row["style"]], row)[0].text
+
     def _clean(self, row: dict) -> tuple[str, list[str], tuple[str, str] | None]:
         """Give a row's text, the repairs done, and (reason, detail) if it must leave."""
         prompt, source, answer = self.prompts[row["style"]], row["source_text"], row["text"] or ""

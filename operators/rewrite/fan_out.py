@@ -1,12 +1,10 @@
 """From documents and their chunks to requests: one row per chunk and style, one per whole document."""
 
-from hashlib import blake2b
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.table import ORIGINAL, REQUESTS, living, reject
+from operators.table import ORIGINAL, REQUESTS, living, reject, row_id
 
 
 class FanOut:
@@ -83,6 +81,5 @@ def _as_requests(table: pa.Table, **columns: pa.Array) -> pa.Table:
 
 
 def _ids(rows: pa.Table) -> list[str]:
-    """Name each row by its place: file, position, chunk and style. Equal document ids in the input do no harm."""
     places = zip(*(rows[name].to_pylist() for name in ("source_file", "position", "chunk_index", "style")), strict=True)
-    return [blake2b("\0".join(map(str, place)).encode(), digest_size=16).hexdigest() for place in places]
+    return [row_id(*place) for place in places]

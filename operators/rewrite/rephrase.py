@@ -1,22 +1,25 @@
 """Rephrase: let a model rewrite each chunk in its style."""
 
-import asyncio
 import math
-from collections.abc import Awaitable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from tokenizers import Tokenizer
 
 from operators.errors import BadRequest
-from operators.models.engines.base import Completion, Engine, EngineFailure, Request, unforeseen
+from operators.models.chains import Ask, Chains
+from operators.models.engines.base import Engine
 from operators.rewrite.prompts import Prompt, load_prompt
 from operators.settings import setting
-from operators.table import COMPLETIONS, reject, rewrites, spread, with_columns
+from operators.table import REQUESTS, rewrites
+from operators.text.tokenizer import approximate_tokenizer
 
 SAMPLING = ("temperature", "top_p", "max_tokens")
+LONGEST_TOKEN = 16  # characters, of white space perhaps more
 
 
 @dataclass
@@ -47,18 +50,24 @@ class RephraseConfig:
             )
 
 
-class Rephrase:
+class Rephrase(Chains):
     """Write the text of each requested rewrite.
 
-    Reads REQUESTS, adds COMPLETIONS and fills `text` where a rewrite is asked for; whole documents and rejected rows
-    pass untouched. All rows are with the engine at once, which limits itself; so may several tables be. A request that
-    fails is rejected with the engine's word for it, or as `error` where nobody foresaw how. Row order is kept; no row is dropped.
-    Raises EngineFailure where the engine cannot go on.
+    Reads REQUESTS and fills `text` where a rewrite is asked for; whole documents and rejected rows pass untouched. With
+    `carry_context` the rewrites of a document and style are a chain, and each chunk is shown the end of the rewrite before it, as
+    `mended` makes it of that row (for what a later operator will make of its text).
     Source: WRAP, arXiv:2401.16380, section 3; carried context: Kimi K2, arXiv:2507.20534.
     """
 
-    def __init__(self, config: RephraseConfig, engine: Engine):
-        self.config, self.engine = config, engine
+    stage = "rephrase"
+    reads = ("style", "source_text", "source_tokens", "source_file", "position")
+    adds = pa.schema([REQUESTS.field("text")])
+
+    def __init__(
+        self, config: RephraseConfig, engine: Engine, mended: Callable[[dict], str] = lambda row: row["text"] or ""
+    ):
+        super().__init__(engine, config.seed)
+        self.config, self.mended = config, mended
         self.prompts = {prompt.name: prompt for prompt in map(load_prompt, config.styles)}
         if len(self.prompts) != len(config.styles):
             raise BadRequest(
@@ -66,54 +75,22 @@ class Rephrase:
             )
         self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
-    async def __call__(self, table: pa.Table) -> pa.Table:
-        wanted = rewrites(table)
-        rows = np.flatnonzero(wanted)
-        columns = ("id", "style", "source_text", "chunk_index", "source_file", "position")
-        requests = table.select(columns).take(rows).to_pylist()
-        if self.config.carry_context:
-            completions = await self._in_chains(requests)
-        else:
-            completions = await _all(self._complete(request) for request in requests)
-        table = _with_completions(table, wanted, completions, self.engine.model)
-        faults = {int(r): (c.error, c.detail) for r, c in zip(rows, completions, strict=True) if c.error}
-        return reject(table, "rephrase", faults)
+    def asked(self, table: pa.Table) -> np.ndarray:
+        return rewrites(table)
 
-    async def _in_chains(self, requests: list[dict]) -> list[Completion]:
-        """Complete the chunks of one document and style one after another, different ones side by side."""
-        chains: dict[tuple, list[int]] = {}
-        for index, request in enumerate(requests):
-            chains.setdefault((request["source_file"], request["position"], request["style"]), []).append(index)
-        completions: dict[int, Completion] = {}
+    def chain_of(self, row: dict[str, Any]) -> tuple | None:
+        return (row["source_file"], row["position"], row["style"]) if self.config.carry_context else None
 
-        async def follow(chain: list[int]) -> None:
-            before = None
-            for index in sorted(chain, key=lambda index: requests[index]["chunk_index"]):
-                completions[index] = await self._complete(requests[index], before)
-                before = _end(completions[index], self.config.context_tokens)
+    def passed_on(self, row: dict[str, Any]) -> str | None:
+        return end_of(self.mended(row), self.config.context_tokens) if row["text"] else None
 
-        await _all(follow(chain) for chain in chains.values())
-        return [completions[index] for index in range(len(requests))]
-
-    async def _complete(self, row: dict, before: str | None = None) -> Completion:
-        try:
-            return await self.engine.complete(self._request(row, before))
-        except (EngineFailure, BadRequest):
-            raise
-        except Exception as error:
-            return unforeseen(error)
-
-    def _request(self, row: dict, before: str | None) -> Request:
+    async def answer(self, row: dict[str, Any], ask: Ask) -> dict[str, Any]:
         prompt, config = self.prompts[row["style"]], self.config
-        source, system, order = row["source_text"], config.system, config.prompt_order
-        return Request(
-            key=row["id"],
-            messages=prompt.messages(source, system=system, order=order, context=before),
-            stop=prompt.stop,
-            seed=_seed(config.seed, row["id"]),
-            kind=row["style"],
-            **self._sampling[row["style"]],
+        messages = prompt.messages(
+            row["source_text"], system=config.system, order=config.prompt_order, context=row["carried"]
         )
+        completion = await ask(messages, stop=prompt.stop, **self._sampling[row["style"]])
+        return {"text": completion.text}
 
     def _sampling_of(self, prompt: Prompt) -> dict[str, float]:
         """Give what the config says, else what the prompt says."""
@@ -121,34 +98,12 @@ class Rephrase:
         return {name: getattr(prompt, name) if value is None else value for name, value in said.items()}
 
 
-async def _all(works: Iterable[Awaitable]) -> list:
-    """Await all at once. When one raises, the others are stopped before it goes on."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+def end_of(text: str | None, tokens: int) -> str | None:
+    """Give the end of a text, of about so many tokens; null where there is none."""
+    pieces = _approximate().encode(text[-tokens * LONGEST_TOKEN :], add_special_tokens=False).offsets if text else []
+    return text[-tokens * LONGEST_TOKEN :][pieces[-tokens:][0][0] :].strip() or None if pieces else None
 
 
-def _end(completion: Completion, tokens: int) -> str | None:
-    """Give the last tokens of a completion: as many characters as they have on average, one where no count was told."""
-    if not completion.text:
-        return None
-    characters = len(completion.text) * tokens // (completion.completion_tokens or len(completion.text))
-    return completion.text[-characters:] if characters else None
-
-
-def _seed(run: int, row_id: str) -> int:
-    """Draw a row's seed, the same each time: 31 bits, which every engine takes."""
-    return int.from_bytes(blake2b(f"{run}:{row_id}".encode(), digest_size=4).digest()) >> 1
-
-
-def _with_completions(table: pa.Table, wanted: np.ndarray, completions: list[Completion], model: str) -> pa.Table:
-    values = {name: [getattr(c, name) for c in completions] for name in COMPLETIONS.names if name != "model"}
-    values["model"] = [model] * len(completions)
-    columns = {field.name: spread(values[field.name], wanted, field.type) for field in COMPLETIONS}
-    written = spread([c.text for c in completions], wanted, pa.large_string())
-    return with_columns(table, text=pc.coalesce(written, table["text"]), **columns)
+@cache
+def _approximate() -> Tokenizer:
+    return approximate_tokenizer()

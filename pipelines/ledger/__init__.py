@@ -10,6 +10,7 @@ tenure.py       the owner's side of an epoch: claim, fold, sweep
 agreement.py    how runs agree on the next epoch with plain reads and writes
 lease.py        who is at work, and whether it is alive
 opening.py      which artifact a run goes on with: the one that is there, `--new`, `--fork`
+units.py        what can be taken back and done again alone
 rollback.py     what was settled is taken back: damaged parts, `--retry failed`
 artifacts.py    finished artifacts as later stages open them
 proof/          that an artifact is whole, and its repair

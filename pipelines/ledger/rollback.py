@@ -16,12 +16,13 @@ from pipelines.ledger.publish import publish_catalogue, publish_part
 from pipelines.ledger.reading import read_catalogue
 from pipelines.ledger.records import Commit, Part, State, spans_of
 from pipelines.ledger.spans import Span, Spans, Unit, as_span
+from pipelines.ledger.units import Units
 from pipelines.reasons import Blame, has_failed
 
 
-def failures(counts: Counts) -> int:
-    """Count the units that failed: not those that a rule turned down."""
-    return _number(counts, lambda style, reason: has_failed(reason))
+def failures(counts: Counts, asking: Collection[str]) -> int:
+    """Count the units that failed: not those that a rule turned down. `asking` are the stages that ask a model."""
+    return _number(counts, lambda kind, reason: has_failed(reason, asking))
 
 
 def without_parts(ledger: Ledger, state: State, damaged: Iterable[str]) -> State:
@@ -50,43 +51,47 @@ def without_spans(ledger: Ledger, state: State, spans: dict[str, list[Span]]) ->
     return without_parts(ledger, state, {n for c in _commits(ledger, state) if _meets(c, taken) for n in _names(c)})
 
 
-def without_failures(ledger: Ledger, state: State, whole_documents: bool) -> State:
-    """Take back the units that failed. Where documents stay whole, or a file was not read, their commits go altogether."""
+def without_failures(ledger: Ledger, state: State, units: Units) -> State:
+    """Take back the units that failed. Where these are whole commits, or a file was not read, commits go altogether."""
     damaged, failed = set(), []
     for commit in _commits(ledger, state):
-        if failures(commit.counts):
+        if failures(commit.counts, units.asking):
             failed.append(commit)
-            damaged |= _names(commit) if whole_documents else set()
-    files = set() if whole_documents else _files(ledger, failed)
+            damaged |= _names(commit) if units.whole_commits else set()
+    files = set() if units.whole_commits else _files(ledger, failed)
     damaged |= {name for commit in _commits(ledger, state) if _splits(commit) & files for name in _names(commit)}
     state = without_parts(ledger, state, damaged) if damaged else state
-    return state if whole_documents else _without_rows(ledger, state, lambda style, reason: has_failed(reason))
+    return _without_rows(ledger, state, units, lambda kind, reason: units.has_failed(reason))
 
 
-def without_blamed(ledger: Ledger, state: State, blamed: Collection[Blame], whole_documents: bool) -> State:
+def without_blamed(ledger: Ledger, state: State, units: Units, blamed: Collection[Blame]) -> State:
     """Take back what this epoch charged to its rows and they had no part in.
 
-    A commit that kept nothing but real text goes altogether, as where documents stay whole: a run that could not work leaves
+    A commit that kept nothing but real text goes altogether, as where units are whole commits: a run that could not work leaves
     nothing behind that would bind the next one. Not so where it did again what lies between things that were kept before.
     """
 
-    def is_blamed(style: str | None, reason: str) -> bool:
-        return not {(None, reason), (style, reason)}.isdisjoint(blamed)
+    def is_blamed(kind: str | None, reason: str) -> bool:
+        return not {(None, reason), (kind, reason)}.isdisjoint(blamed)
 
     def is_hopeless(commit: Commit) -> bool:
         mine = all(epoch_of(name) == ledger.number for name in _names(commit))
-        kept = sum(rows for style, rows in commit.counts.get("kept", {}).items() if style != ORIGINAL)
-        return mine and _number(commit.counts, is_blamed) > 0 and (whole_documents or not kept)
+        kept = sum(rows for kind, rows in commit.counts.get("kept", {}).items() if kind != ORIGINAL)
+        return mine and _number(commit.counts, is_blamed) > 0 and (units.whole_commits or not kept)
 
     hopeless = [commit for commit in _commits(ledger, state) if is_hopeless(commit)]
     others = _union(commit for commit in _commits(ledger, state) if not is_hopeless(commit))
     names = {name for commit in hopeless if not _meets(commit, others) for name in _names(commit)}
     state = without_parts(ledger, state, names) if names else state
-    return state if whole_documents else _without_rows(ledger, state, is_blamed, since=ledger.number)
+    return _without_rows(ledger, state, units, is_blamed, since=ledger.number)
 
 
-def _without_rows(ledger: Ledger, state: State, leaves: Callable[[str | None, str], bool], since: int = 0) -> State:
-    """Take single rows out of the rejected parts of an epoch and later ones; `leaves` is asked for style and STAGE/REASON."""
+def _without_rows(
+    ledger: Ledger, state: State, units: Units, leaves: Callable[[str | None, str], bool], since: int = 0
+) -> State:
+    """Take single rows out of the rejected parts of an epoch and later ones; `leaves` is asked for kind and STAGE/REASON."""
+    if units.whole_commits:
+        return state
     redo: dict[str, list[Unit]] = {split: list(units) for split, units in state.redo.items()}
     holes: dict[str, list[Span]] = {}
     fewer: list[Counts] = []
@@ -95,15 +100,15 @@ def _without_rows(ledger: Ledger, state: State, leaves: Callable[[str | None, st
         if not _number(commit.counts, leaves) or max(map(epoch_of, _names(commit))) < since:
             return commit
         part, table = _rejected(ledger, commit)
-        columns = (table[name].to_pylist() for name in ("style", "stage", "reason"))
-        failed = [leaves(style, f"{stage}/{reason}") for style, stage, reason in zip(*columns, strict=True)]
+        columns = (table[name].to_pylist() for name in (units.kind, "stage", "reason"))
+        failed = [leaves(kind, f"{stage}/{reason}") for kind, stage, reason in zip(*columns, strict=True)]
         rows = table.filter(pa.array(failed)).to_pylist()
         for row in rows:
-            split, span, unit = _place(commit, row)
+            split, span, unit = _place(commit, row, row[units.kind])
             holes.setdefault(split, []).append(span)
             if unit:
                 redo.setdefault(split, []).append(unit)
-        fewer.append(_counts(rows))
+        fewer.append(_counts(rows, units.kind))
         rest = table.filter(pa.array([not one for one in failed]))
         parts = [other for other in commit.parts if other != part]
         if len(rest):
@@ -116,10 +121,10 @@ def _without_rows(ledger: Ledger, state: State, leaves: Callable[[str | None, st
     return replace(state, done=done, redo=redo, counts=without_counts(state.counts, add_counts(*fewer)))
 
 
-def _place(commit: Commit, row: dict) -> tuple[str, Span, Unit | None]:
+def _place(commit: Commit, row: dict, kind: str | None) -> tuple[str, Span, Unit | None]:
     """Give the split of a failed row, its place, and the unit; a rejected document has none: all that comes of it is wanted."""
     position = row["position"]
-    unit = Unit(position, row["chunk_index"] or 0, row["id"]) if row["style"] else None
+    unit = Unit(position, row["chunk_index"] or 0, row["id"]) if kind else None
     span = unit.span if unit else ((position, 0), (position + 1, 0))
     for split, spans in commit.spans.items():
         whole = Spans(map(as_span, spans))
@@ -128,20 +133,15 @@ def _place(commit: Commit, row: dict) -> tuple[str, Span, Unit | None]:
     raise ValueError(f"row {row['id']} lies outside of what its commit settled")
 
 
-def _counts(rows: list[dict]) -> Counts:
+def _counts(rows: list[dict], kind: str) -> Counts:
     """Count what goes with some rejected rows: they, and the documents that begin with them."""
     rejected: dict[str, Counts] = {}
     for row in rows:
-        reasons = rejected.setdefault(row["style"] or "document", {})
+        reasons = rejected.setdefault(row[kind] or "document", {})
         reason = f"{row['stage']}/{row['reason']}"
         reasons[reason] = reasons.get(reason, 0) + 1
-    begun = {(row["source_file"], row["position"]) for row in rows if _begins_document(row)}
+    begun = {(row["source_file"], row["position"]) for row in rows if row[kind] != ORIGINAL and not row["chunk_index"]}
     return {"rejected": rejected, "documents": len(begun)}
-
-
-def _begins_document(row: dict) -> bool:
-    """Whether a document is counted by this row, see pipelines.counts."""
-    return row["style"] != ORIGINAL and not row["chunk_index"]
 
 
 def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
@@ -208,6 +208,6 @@ def _without(done: dict[str, Spans], taken: dict[str, Spans]) -> dict[str, Spans
 
 
 def _number(counts: Counts, leaves: Callable[[str | None, str], bool]) -> int:
-    """Count the rejected rows of which something is true, asked for their style and STAGE/REASON."""
+    """Count the rejected rows of which something is true, asked for their kind and STAGE/REASON."""
     rejected = counts.get("rejected", {}).items()
-    return sum(n for style, reasons in rejected for reason, n in reasons.items() if leaves(style, reason))
+    return sum(n for kind, reasons in rejected for reason, n in reasons.items() if leaves(kind, reason))

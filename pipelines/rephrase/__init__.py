@@ -4,9 +4,7 @@ job.py         what it can be told
 preflight.py   what is checked before anything is spent
 pipeline.py    what a run must know of it
 dag.py         the pipeline as a Ray Data DAG; read this first
-read.py        its first stage: splits into orders
-refine.py      its third: clean, check, stitch, mix
-pace.py        its line of progress
+rows.py        the rows that it makes, and why they leave
 card.py        what it tells people
 """
 

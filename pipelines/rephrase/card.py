@@ -2,7 +2,7 @@
 
 from operators.table import ORIGINAL
 from pipelines.counts import Counts
-from pipelines.reasons import is_unanswered
+from pipelines.rephrase.rows import REASONS
 from pipelines.run.card import Card, Facts, read_of, table_of
 
 README = """---
@@ -49,6 +49,8 @@ def by_style(counts: Counts) -> list[tuple[str, ...]]:
 class RephraseCard(Card):
     """A table of styles stands beside the facts."""
 
+    surplus = frozenset({"mix/surplus"})
+
     def what(self, recipe: dict) -> str:
         return "Real and rephrased text, made with `gristmill run rephrase`."
 
@@ -65,7 +67,7 @@ class RephraseCard(Card):
         return sum(rows for style, rows in counts.get("kept", {}).items() if style != ORIGINAL)
 
     def is_a_rule(self, reason: str) -> bool:
-        return reason.partition("/")[0] in RULES and not is_unanswered(reason)
+        return reason.partition("/")[0] in RULES and not REASONS.is_unanswered(reason)
 
     def readme(self, recipe: dict, counts: Counts, title: str) -> str:
         lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 2), "---"), *by_style(counts)]
@@ -95,11 +97,3 @@ class RephraseCard(Card):
                 console.print(f"{style} rejected: {reasons}", highlight=False, soft_wrap=True)
         for name, value in self.facts(recipe, counts):
             console.print(f"{name}: {value}", highlight=False, soft_wrap=True)
-
-
-def speed(engine: Counts) -> str:
-    """Say how fast the engines went, from their start to their last answer."""
-    seconds = engine.get("seconds") or float("nan")
-    rates = {name: engine.get(f"{name}_tokens", 0) / seconds for name in ("prompt", "completion")}
-    words = f"{rates['prompt']:,.0f} tokens/s in, {rates['completion']:,.0f} tokens/s out"
-    return f"engines: {engine.get('done', 0):,} requests in {seconds:,.1f} s, {words}"

@@ -3,56 +3,95 @@
 Source: WRAP, arXiv:2401.16380; successors' prompts and filters by the files under operators/rewrite/{prompts,rules}.
 """
 
+from collections.abc import Callable
 from functools import partial
 
+import pyarrow as pa
+
+from operators.models.engines.base import Engine
+from operators.rewrite.clean import Clean
+from operators.rewrite.faithful import Faithful
 from operators.rewrite.fan_out import FanOut
-from operators.rewrite.prompts import load_prompt
-from operators.rewrite.rephrase import Rephrase
+from operators.rewrite.mix import Mix
+from operators.rewrite.prompts import Prompt, load_prompt
+from operators.rewrite.rephrase import Rephrase, end_of
+from operators.rewrite.stitch import Stitch
+from operators.table import rewrites
+from operators.text.chunk import ChunkConfig
 from pipelines.flow.board.reporter import Reporter
+from pipelines.flow.engines.asking import Asking
+from pipelines.flow.faults.bisect import TableWork
+from pipelines.flow.faults.config import CALLS
 from pipelines.flow.faults.isolation import Isolation
+from pipelines.flow.input.chunks import chunker
 from pipelines.flow.orders.order import cut
+from pipelines.flow.stream.dag import stream_orders
+from pipelines.flow.stream.read import ReadOrders
+from pipelines.flow.stream.refine import Refine
+from pipelines.flow.stream.resume import with_passed_on
 from pipelines.ledger.ledger import Ledger
 from pipelines.rephrase.job import RephraseJob
-from pipelines.rephrase.refine import refine, refinements
-
-STAGES = 4  # that run at the same time: read, rephrase, refine and write, and one to spare
-
-
-def load_stages(job: RephraseJob) -> None:
-    """Load what the stages' processes need: the first orders would wait for it, and with them all that may be uncommitted."""
-    import pipelines.flow.engines.actor
-    import pipelines.flow.orders.writer
-    import pipelines.rephrase.read  # noqa: F401
-
-    refinements(job)
+from pipelines.rephrase.rows import REASONS, STAGE, form
 
 
 def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Reporter) -> None:
     """Stream documents through the mill: read, chunk, fan out -> rephrase -> clean, check, stitch, mix -> write."""
-    import ray.data
-
-    from cluster.resources import cpu_share
-    from pipelines.flow.engines.pool import on_engines
     from pipelines.flow.orders.writer import ArtifactSink
-    from pipelines.rephrase.read import ReadOrders
 
-    share = cpu_share(STAGES)
-    stage = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True, "num_cpus": share}
-    shortest = {prompt.name: prompt.min_source_tokens for prompt in map(load_prompt, job.styles)}
-    isolation = Isolation(report, job.faults.deadline_s)
-    fan_out = FanOut(shortest, job.mix.real > 0)
-    orders_of = partial(cut, whole_documents=job.whole_documents, requests_per_order=job.requests_per_order)
-    read = ReadOrders(job.input, job.storage, job.extract, job.chunk, fan_out, orders_of, isolation)
+    rows, isolation = form(job.stitch), Isolation(report, job.faults.deadline_s)
+    shortest = {name: prompt.min_source_tokens for name, prompt in _prompts(job).items()}
+    fan_out = FanOut(shortest, real=job.mix.real > 0)
+    if job.in_stretches:
+        work = with_passed_on(work, ledger.place, job.styles, partial(passed_on, job))
+    read = ReadOrders(
+        *(job.input, job.storage, job.extract),
+        piece_tokens=CALLS * job.chunk.max_tokens // len(job.styles),
+        fan_out=TableWork("chunk", partial(requests, job.chunk, fan_out)),
+        cut=partial(cut, calls_per_order=job.commit.calls_per_order, whole_documents=job.whole_documents),
+        calls=lambda rows: int(rewrites(rows).sum()),
+        units=rows.units,
+        isolation=isolation,
+    )
+    asking = Asking(STAGE, partial(rephraser, job), job.engine, job.commit, job.faults, job.in_stretches)
+    refine = Refine(partial(refinements, job), BY_DOCUMENT, REASONS, isolation)
+    stream_orders(work, read, asking, refine, ArtifactSink(ledger, rows, job.orders_per_part, report), report)
 
-    splits = ray.data.from_items(work, override_num_blocks=min(len(work), 4096))
-    splits.context.target_max_block_size = 1  # one order, one block (see pipelines.flow.orders.order)
-    # Blocks that a reader may be ahead of the driver. Ray's 2 suit blocks of 128 MiB; the driver takes them once a round.
-    splits.context._max_num_blocks_in_streaming_gen_buffer = 64
-    # Ray would start a thread for each order in an engine's actor, for a figure that nobody reads.
-    splits.context.memory_usage_poll_interval_s = None
-    orders = splits.map_batches(read.__call__, **stage)
-    rewrites = on_engines(orders, partial(Rephrase, job), job.engine, share, report, job.commit, job.faults)
-    rows = rewrites.map_batches(refine, fn_kwargs={"job": job, "isolation": isolation}, **stage)
-    # The same resources as the stage before it: so Ray runs both in one task, which costs half.
-    sink = ArtifactSink(ledger, job.orders_per_part, report)
-    rows.write_datasink(sink, ray_remote_args={"num_cpus": share})
+
+def requests(config: ChunkConfig, fan_out: FanOut) -> Callable[[pa.Table], pa.Table]:
+    """Give what makes requests of documents: chunk -> fan out."""
+    chunk = chunker(config)
+    return lambda documents: fan_out(documents, chunk(documents))
+
+
+def rephraser(job: RephraseJob, engine: Engine) -> Rephrase:
+    """Give the operator beside an engine. A rewrite is shown to the next chunk as `clean` will leave it."""
+    return Rephrase(job, engine, Clean(job.clean, _prompts(job)).mended)
+
+
+def passed_on(job: RephraseJob, row: dict) -> str | None:
+    """Give what a rewrite that is committed passes on to the next chunk (see Rephrase.passed_on)."""
+    return end_of(row["text"], job.context_tokens)
+
+
+BY_DOCUMENT = ("stitch", "mix")  # operators that need the rows of a document together
+# Built once in each worker process: an encoder takes seconds to load.
+_BUILT: dict[str, dict] = {}
+
+
+def refinements(job: RephraseJob) -> dict[str, Callable[[pa.Table], pa.Table]]:
+    """Give what is done to rewrites once they are there, by the names of the stages: clean -> faithful -> stitch -> mix."""
+    key = repr((job.styles, job.clean, job.faithful, job.stitch, job.mix))
+    if key not in _BUILT:
+        stitch = {"stitch": Stitch()} if job.stitch else {}
+        _BUILT.clear()
+        _BUILT[key] = {
+            "clean": Clean(job.clean, _prompts(job)),
+            "faithful": Faithful(job.faithful),
+            **stitch,
+            "mix": Mix(job.mix, len(job.styles)),
+        }
+    return _BUILT[key]
+
+
+def _prompts(job: RephraseJob) -> dict[str, Prompt]:
+    return {prompt.name: prompt for prompt in map(load_prompt, job.styles)}

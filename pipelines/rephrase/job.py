@@ -13,7 +13,6 @@ from operators.storage.config import InputConfig, StorageConfig
 from operators.text.chunk import ChunkConfig
 from operators.text.extract import ExtractConfig
 from pipelines.flow.faults.config import AnswerFaults, CommitConfig
-from pipelines.flow.orders.order import REQUESTS
 from pipelines.run.output import Output
 
 
@@ -44,21 +43,20 @@ class RephraseJob(RephraseConfig):
 
     @property
     def whole_documents(self) -> bool:
-        """Whether all chunks of a document must stay together."""
+        """Whether all chunks of a document must be with the same engine."""
         return self.stitch or self.carry_context
 
     @property
-    def requests_per_order(self) -> int:
-        """Requests that are committed or lost together at the least."""
-        return max(1, min(REQUESTS, self.commit.max_uncommitted_requests // 4))
+    def in_stretches(self) -> bool:
+        """Whether a document may be committed part by part, though it is with one engine."""
+        return self.carry_context and not self.stitch
 
     @property
     def orders_per_part(self) -> int:
-        """Orders that are committed together: few enough that an engine never waits for its own orders to be committed."""
-        if self.whole_documents:  # of any size
+        """Orders that are committed together."""
+        if self.stitch:  # of any size
             return 1
-        requests = min(self.output.rows_per_part, self.commit.max_uncommitted_requests // 4)
-        return max(1, requests // (self.requests_per_order + len(self.styles)))
+        return self.commit.orders_per_part(self.output.rows_per_part, len(self.styles))
 
 
 # The settings that decide where the units of work begin and end.

@@ -1,6 +1,7 @@
 """What one run of a pipeline is.
 
 pipeline.py   the contract of a pipeline: what a run must know of one
+asking.py     a pipeline that asks a model, order by order
 stage.py      the contract of a stage: work that is told before it can be built
 schedule.py   the stages of a run, side by side where there is room
 recipe.py     what makes a run what it is, as its artifact keeps it

@@ -32,12 +32,14 @@ OF_UNKNOWN = frozenset(
 class Card(ABC):
     """One for each pipeline. `recipe` is what made the artifact (see Pipeline.recipe), `counts` what became of everything.
 
-    `tag` names the kind of data, `columns` explains the columns, `data_files` says where the data lies.
+    `tag` names the kind of data, `columns` explains the columns, `data_files` says where the data lies. Rows that left for a
+    reason in `surplus` were good, and too many.
     """
 
     tag: str
     columns: str
     data_files = "data/*.parquet"
+    surplus: frozenset[str] = frozenset()
 
     @abstractmethod
     def what(self, recipe: dict[str, Any]) -> str:

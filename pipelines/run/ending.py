@@ -1,7 +1,7 @@
 """What a run says at its end of what failed, and of why nothing was kept."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,19 +12,19 @@ from pipelines.counts import Counts
 from pipelines.exits import RunFailed
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.rollback import failures
-from pipelines.reasons import has_failed
+from pipelines.ledger.units import Units
 from pipelines.run.card import Card
 
 SHOWN = 300  # characters of an example
 
 
-def tell_end(card: Card, place: Place, counts: Counts, say: Callable[[str], None]) -> None:
+def tell_end(card: Card, units: Units, place: Place, counts: Counts, say: Callable[[str], None]) -> None:
     """Say what failed, and where nothing was kept, why. Raises RunFailed where nothing was kept and no rule wanted that."""
-    if failed := failures(counts):
+    if failed := failures(counts, units.asking):
         say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
     if card.made(counts):
         return
-    reasons = why(counts)
+    reasons = why(counts, card.surplus)
     if not reasons:
         say("note: no row was kept: there was nothing in the input.")
         return
@@ -34,16 +34,16 @@ def tell_end(card: Card, place: Place, counts: Counts, say: Callable[[str], None
     if card.is_a_rule(reason):
         say(f"note: {said} They stand in rejected/.")
     else:
-        again = " `--retry failed` does it again." if has_failed(reason) else ""
+        again = " `--retry failed` does it again." if units.has_failed(reason) else ""
         raise RunFailed(f"{said}{again} With other settings, --new begins another artifact.")
 
 
-def why(counts: Counts) -> Counter:
-    """Count the reasons for which rows left, but for real text that the mix had no use for."""
+def why(counts: Counts, surplus: Collection[str]) -> Counter:
+    """Count the reasons for which rows left, but for real text and what was too many."""
     reasons = Counter()
-    for style, some in counts.get("rejected", {}).items():
+    for kind, some in counts.get("rejected", {}).items():
         reasons.update(
-            {reason: number for reason, number in some.items() if style != ORIGINAL and reason != "mix/surplus"}
+            {reason: number for reason, number in some.items() if kind != ORIGINAL and reason not in surplus}
         )
     return reasons
 

@@ -22,7 +22,7 @@ from pipelines.ledger.ledger import Lost, next_ledger
 from pipelines.ledger.opening import Otherwise, find
 from pipelines.ledger.reading import Records, read_records
 from pipelines.ledger.records import State
-from pipelines.ledger.rollback import failures
+from pipelines.ledger.rollback import failures, without_blamed, without_failures
 from pipelines.ledger.tenure import Tenure, claim, folded, sweep, tidy
 from pipelines.run.display import Display
 from pipelines.run.ending import tell_end
@@ -60,7 +60,7 @@ def run_pipeline(
         # Once more: another run may have gone on meanwhile.
         _, records = find(place, pipeline.recipe, Otherwise.REFUSE, pipeline.cuts, say)
     state = records.now() if records else State()
-    left = pipeline.left(state) or (retry_failed and failures(state.counts))
+    left = pipeline.left(state) or (retry_failed and failures(state.counts, pipeline.units.asking))
     if left or not (records and swept(place, records)):
         with _stages_made(pipeline, say) if left and board is None else nullcontext():
             state = _go_on(pipeline, place, records, retry_failed, say, board)
@@ -69,7 +69,7 @@ def run_pipeline(
     _describe_artifact(pipeline, place, state, anew=False)
     if tell:
         pipeline.card.show(pipeline.recipe, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
-        tell_end(pipeline.card, place, state.counts, say)
+        tell_end(pipeline.card, pipeline.units, place, state.counts, say)
     return place
 
 
@@ -115,7 +115,7 @@ def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_fail
     ledger = next_ledger(place, records)
     state = folded(ledger, records.state, records.tail) if records else State()
     if retry_failed:
-        state = pipeline.without_failures(ledger, state)
+        state = without_failures(ledger, state, pipeline.units)
     state = pipeline.ready(place, ledger, state, say)
     with Keeper(claim(place, records, state, myself(), pipeline.recipe)) as keeper:
         tenure = keeper.tenure
@@ -139,7 +139,7 @@ def _taking_back(pipeline: Pipeline, tenure: Tenure) -> Iterator[None]:
         yield
     except RunFailed as stopped:
         if blamed := stopped.blamed:
-            tenure.take_back(lambda ledger, state: pipeline.without_blamed(ledger, state, blamed))
+            tenure.take_back(lambda ledger, state: without_blamed(ledger, state, pipeline.units, blamed))
             sweep(tenure)
         raise
 

@@ -16,8 +16,7 @@ from pipelines.flow.board.pace import Pace
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.ledger.rollback import without_blamed, without_failures
-from pipelines.reasons import Blame
+from pipelines.ledger.units import Units
 from pipelines.run.card import Card
 from pipelines.run.stage import Made, Stage
 
@@ -26,12 +25,13 @@ class Pipeline(ABC):
     """One job of a pipeline.
 
     `recipe` is what makes it what it is, as the artifact keeps it: `pipeline` (its name), `fingerprint` of what decides the
-    content, `config`, `input` (file: bytes and version), `splits` (keys of what is to be done) and `all_at_once` (whether each
-    file decides what becomes of the others). `cuts` begin the names of the settings that decide where units of work begin and
-    end.
+    content, `config`, `input` (file: bytes and version), `splits` (keys of what is to be done), `all_at_once` (whether each
+    file decides what becomes of the others) and `asking` (its stages that ask a model). `cuts` begin the names of the settings
+    that decide where units of work begin and end, `units` are what can be done again alone.
     """
 
     cuts: tuple[str, ...] = ("",)
+    units: Units = Units()
     place: Place
     cluster: ClusterConfig
     warnings: tuple[str, ...] | list[str] = ()
@@ -71,14 +71,6 @@ class Pipeline(ABC):
     def ready(self, place: Place, ledger: Ledger, state: State, say: Callable[[str], None]) -> State:
         """Take back what has to be done again before the work can go on."""
         return state
-
-    def without_failures(self, ledger: Ledger, state: State) -> State:
-        """Take back the units that failed."""
-        return without_failures(ledger, state, whole_documents=True)
-
-    def without_blamed(self, ledger: Ledger, state: State, blamed: tuple[Blame, ...]) -> State:
-        """Take back what was charged to rows for something that they have no part in."""
-        return without_blamed(ledger, state, blamed, whole_documents=True)
 
     def afterwards(self, counts: Counts) -> list[str]:
         """Say what came out while it ran, from the counts that were reported."""

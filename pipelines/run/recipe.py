@@ -1,5 +1,6 @@
 """What makes a run what it is, as its artifact keeps it."""
 
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any
 
@@ -7,7 +8,13 @@ from pipelines.settings import identity, resolved
 
 
 def described(
-    name: str, job: Any, contents: dict, input: dict, splits: list[str], all_at_once: bool = False
+    name: str,
+    job: Any,
+    contents: dict,
+    input: dict,
+    splits: list[str],
+    all_at_once: bool = False,
+    asking: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write down what makes a run what it is (see Pipeline.recipe). `contents` decides what comes out as the settings do."""
     return {
@@ -17,4 +24,5 @@ def described(
         "input": input,
         "splits": splits,
         "all_at_once": all_at_once,
+        "asking": list(asking),
     }

@@ -21,7 +21,7 @@ from operators.storage.formats.base import Record, Row
 from operators.storage.formats.jsonl import Jsonl
 from operators.storage.registry import FORMATS
 from operators.table import living
-from pipelines.rephrase.read import ReadOrders
+from pipelines.flow.stream.read import ReadOrders
 
 EVIL = re.compile(r"(a+)+$")
 
@@ -71,7 +71,7 @@ def strike_rows(table: pa.Table) -> pa.Table:
     return table
 
 
-def poisoned_refinements(_job) -> dict:
+def poisoned_refinements() -> dict:
     return {"clean": strike_rows, "stitch": strike_rows}
 
 

@@ -15,7 +15,7 @@ from pipelines.ledger.lease import myself
 from pipelines.ledger.records import State
 from pipelines.ledger.tenure import claim
 from pipelines.quickstart import SHOWN, show_thrown_away, showing_rewrites
-from tests.pipelines.ledger.finished import RUN, SPLITS, artifact, order, row
+from tests.pipelines.ledger.finished import FORM, RUN, SPLITS, artifact, order, row
 
 ROOT = Path(__file__).resolve().parents[2]
 LOST = {"stage": "faithful", "reason": "facts_lost", "detail": "0.25 of 4 names kept; lost: Anna [x]", "text": "Short."}
@@ -34,11 +34,11 @@ def test_rewrites_are_shown_beside_their_sources_while_others_are_written(place,
     shown = ""
     with showing_rewrites(place):
         ledger = claim(place, None, State(), myself(), RUN).ledger
-        write_orders(ledger, "w-0", [order(SPLITS[0], 0, 2, rewrites(0, 2))])
+        write_orders(ledger, FORM, "w-0", [order(SPLITS[0], 0, 2, rewrites(0, 2))])
         deadline = time.monotonic() + 60
         while "a1" not in shown and time.monotonic() < deadline:
             shown += capsys.readouterr().out
-        write_orders(ledger, "w-1", [order(SPLITS[0], 2, END, rewrites(2, 9))])
+        write_orders(ledger, FORM, "w-1", [order(SPLITS[0], 2, END, rewrites(2, 9))])
     assert "a0 · kept, similarity 0.88" in shown and "a1 · kept" in shown
     assert any("source of a0" in line and "text of a0" in line for line in shown.splitlines())
     shown += capsys.readouterr().out
@@ -62,7 +62,7 @@ def test_what_was_thrown_away_is_shown_with_its_reason_once_each(place, capsys):
     ledger = claim(place, None, State(), myself(), RUN).ledger
     unlike = LOST | {"reason": "low_similarity", "detail": "similarity 0.500"}
     rows = rewrites(0, 3, **LOST) + rewrites(3, 5, **unlike) + rewrites(5, 6, stage="clean", reason="copy")
-    write_orders(ledger, "w-0", [order(SPLITS[0], 0, END, rows)])
+    write_orders(ledger, FORM, "w-0", [order(SPLITS[0], 0, END, rows)])
     show_thrown_away(place)
     shown = capsys.readouterr().out
     assert shown.count("thrown away") == 2 and "copy" not in shown

@@ -12,7 +12,8 @@ class Request:
 
     `messages` are chat messages ({"role", "content"}). `max_tokens` bounds the completion. A `temperature` of 0 is greedy.
     `seed` makes sampling repeatable where the engine honours it. `key` names the request in logs and is unique. Requests of one
-    `kind` differ in their text alone: what all of a kind meet is not the text's fault.
+    `kind` differ in their text alone: what all of a kind meet is not the text's fault. Those of one `chain` share most of their
+    prompts, and go to the same address.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Request:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     kind: str = ""
+    chain: str | None = None
 
 
 @dataclass(frozen=True)

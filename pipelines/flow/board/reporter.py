@@ -13,7 +13,7 @@ from pipelines.counts import Counts
 from pipelines.exits import Blamed, StageFailure
 from pipelines.flow.board.tracker import Cursor
 from pipelines.flow.board.verdicts import Fate, Verdict
-from pipelines.reasons import REPHRASE, Blame
+from pipelines.reasons import Blame, Reasons
 
 
 class _ToUser(logging.Handler):
@@ -104,22 +104,22 @@ class Reporter:
 
         ray.get(self.board.fail.remote(message, asked_wrongly, blamed))
 
-    def judge(self, share: float | None) -> None:
+    def judge(self, share: float | None, reasons: Reasons) -> None:
         import ray
 
-        ray.get(self.board.judge.remote(share))
+        ray.get(self.board.judge.remote(share, reasons))
 
-    async def was_answered(self, style: str) -> None:
-        await self.board.was_answered.remote(style)
+    async def was_answered(self, kind: str) -> None:
+        await self.board.was_answered.remote(kind)
 
-    async def was_lost(self, style: str, fate: Fate) -> Verdict | None:
-        return await self.board.was_lost.remote(style, fate)
+    async def was_lost(self, kind: str, fate: Fate) -> Verdict | None:
+        return await self.board.was_lost.remote(kind, fate)
 
     def became(self, fates: dict[str, list[Fate]]) -> None:
-        """Take down what became of the answers of some styles. Raises Blamed where it is not the documents' doing."""
+        """Take down what became of the answers of some kinds. Raises Blamed where it is not the documents' doing."""
         import ray
 
-        for verdict in ray.get([self.board.became.remote(style, some) for style, some in fates.items()]):
+        for verdict in ray.get([self.board.became.remote(kind, some) for kind, some in fates.items()]):
             if verdict:
                 raise Blamed(*verdict)
 
@@ -150,16 +150,19 @@ class Reporter:
         return ray.get(self.board.why.remote())
 
     @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types."""
+    def explaining(self, stage: str | None = None) -> Iterator[None]:
+        """Take down the message of an error that is meant for the user: Ray passes on only the last of a chain's types.
+
+        `stage` is where the rows left to which an engine gave what it now turns out to be to blame for.
+        """
         try:
             yield
         except (EngineFailure, BadRequest, CorruptFile, StageFailure, StorageFailure) as error:
-            self.failed(str(error), isinstance(error, BadRequest), _blamed(error))
+            self.failed(str(error), isinstance(error, BadRequest), _blamed(error, stage))
             raise
 
 
-def _blamed(error: Exception) -> tuple[Blame, ...]:
+def _blamed(error: Exception, stage: str | None) -> tuple[Blame, ...]:
     """Give what was charged to rows for an error that is none of theirs."""
     words = error.blames if isinstance(error, EngineFailure) else ()
-    return error.blamed if isinstance(error, Blamed) else tuple((None, f"{REPHRASE}/{word}") for word in words)
+    return error.blamed if isinstance(error, Blamed) else tuple((None, f"{stage}/{word}") for word in words)

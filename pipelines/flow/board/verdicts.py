@@ -1,24 +1,18 @@
 """What becomes of nearly all answers is not the documents' doing: the engine or the settings are to blame, and the run stops.
 
-The rule, for each style: of its newest WINDOW answers, at least FEWEST (FEWEST_BY_RULE where a rule turned them down, which may
-be right about a stretch of documents), a `share` came to nothing for one and the same reason. What the artifact has kept of a
-style before counts as a whole window of good answers, so that the last, bad documents of a corpus do not stop a resumed run.
+The rule, for each kind of rows: of its newest WINDOW answers, at least FEWEST (FEWEST_BY_RULE where a rule turned them down,
+which may be right about a stretch of documents), a `share` came to nothing for one and the same reason. What the artifact has
+kept of a kind before counts as a whole window of good answers, so that the last, bad documents of a corpus do not stop a resumed
+run.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pipelines.reasons import Blame, is_unanswered
+from pipelines.reasons import Blame, Reasons
 
 FEWEST, FEWEST_BY_RULE, WINDOW = 20, 100, 1000  # answers
-MORE_TOKENS = "Raise max_tokens, or have the model think less."
-ADVICE = {
-    "rephrase/no_room": "Lower max_tokens: the prompts alone fit the model.",
-    "rephrase/too_long": "Lower chunk.max_tokens, or take a model with a longer context.",
-    "clean/truncated": MORE_TOKENS,
-    "clean/only_reasoning": MORE_TOKENS,
-}
 
 
 class Fate(NamedTuple):
@@ -40,49 +34,58 @@ class Verdicts:
 
     def __init__(self):
         self.share: float | None = None
-        self.lost: dict[
-            str | None, Counter
-        ] = {}  # reasons of a style (null: of all) of which no engine has answered any
+        self.reasons = Reasons()
+        # The reasons for which requests of a kind (null: of all) came to nothing, while no engine has answered any.
+        self.lost: dict[str | None, Counter] = {}
         self.cleared: set[str | None] = set()
         self.newest: dict[str, Newest] = {}
 
-    def judge(self, share: float | None) -> None:
-        """Begin to judge; a share of null: never."""
-        self.share = share
+    def judge(self, share: float | None, reasons: Reasons) -> None:
+        """Begin to judge; a share of null: never. `reasons` are those of the pipeline."""
+        self.share, self.reasons = share, reasons
 
-    def known_good(self, styles: Iterable[str]) -> None:
-        """Take down of which styles something is kept from before."""
-        for style in styles:
-            self.was_answered(style)
-            self.newest[style] = Newest([None] * WINDOW)
+    def known_good(self, kinds: Iterable[str]) -> None:
+        """Take down of which kinds something is kept from before."""
+        for kind in kinds:
+            self.was_answered(kind)
+            self.newest[kind] = Newest([None] * WINDOW)
 
-    def was_answered(self, style: str) -> None:
-        """Take down that an engine has answered a request of a style: engines can, whatever is made of the answer."""
-        self.cleared |= {style, None}
+    def was_answered(self, kind: str) -> None:
+        """Take down that an engine has answered a request of a kind: engines can, whatever is made of the answer."""
+        self.cleared |= {kind, None}
 
-    def was_lost(self, style: str, fate: Fate) -> Verdict | None:
-        """Take down a request that came to nothing before any of its style was answered, and judge."""
-        for key in (style, None):
+    def was_lost(self, kind: str, fate: Fate) -> Verdict | None:
+        """Take down a request that came to nothing before any of its kind was answered, and judge."""
+        for key in (kind, None):
             if key in self.cleared or self.share is None:
                 continue
             reasons = self.lost.setdefault(key, Counter())
             reasons[fate.reason] += 1
             of, count = reasons.total(), reasons[fate.reason]
             if of >= FEWEST and count >= self.share * of:
-                return _verdict(key, fate, f"{count:,} of the first {of:,} requests")
+                return self._verdict(key, fate, f"{count:,} of the first {of:,} requests")
         return None
 
-    def became(self, style: str, fates: Sequence[Fate]) -> Verdict | None:
-        """Take down what became of some more answers of a style in the end, and judge."""
-        newest = self.newest.setdefault(style, Newest())
+    def became(self, kind: str, fates: Sequence[Fate]) -> Verdict | None:
+        """Take down what became of some more answers of a kind in the end, and judge."""
+        newest = self.newest.setdefault(kind, Newest())
         for fate in fates:
             newest.add(fate.reason)
         reason, count = newest.commonest()
-        of, fewest = len(newest), FEWEST if reason and is_unanswered(reason) else FEWEST_BY_RULE
+        of, fewest = len(newest), FEWEST if reason and self.reasons.is_unanswered(reason) else FEWEST_BY_RULE
         if self.share is None or reason is None or of < fewest or count < self.share * of:
             return None
         last = next((fate for fate in reversed(fates) if fate.reason == reason), Fate(reason))
-        return _verdict(style, last, f"{count:,} of the newest {of:,} answers")
+        return self._verdict(kind, last, f"{count:,} of the newest {of:,} answers")
+
+    def _verdict(self, kind: str | None, fate: Fate, share: str) -> Verdict:
+        of = f" in {self.reasons.kind} {kind!r}" if kind else ""
+        message = (
+            f"{share}{of} came to nothing for one reason, {fate.reason}, so the engine or the settings are to blame and not the "
+            f"documents. The last of them: {fate.said.rstrip('.')}. {self.reasons.advice_on(fate.reason)} They are not settled. "
+            "Once that is mended, the same command goes on; with faults.give_up_share=null it goes on as it is."
+        )
+        return Verdict(" ".join(message.split()), ((kind, fate.reason),))
 
 
 class Newest:
@@ -108,15 +111,3 @@ class Newest:
         bad = [(count, reason) for reason, count in self.counts.items() if reason and count]
         count, reason = max(bad, default=(0, None))
         return reason, count
-
-
-def _verdict(style: str | None, fate: Fate, share: str) -> Verdict:
-    of = f" in style {style!r}" if style else ""
-    stage, _, rule = fate.reason.partition("/")
-    advice = ADVICE.get(fate.reason) or (f"If the rule is wrong here: clean.{rule}=false." if stage == "clean" else "")
-    message = (
-        f"{share}{of} came to nothing for one reason, {fate.reason}, so the engine or the settings are to blame and not the "
-        f"documents. The last of them: {fate.said.rstrip('.')}. {advice} They are not settled. Once that is mended, the same "
-        "command goes on; with faults.give_up_share=null it goes on as it is."
-    )
-    return Verdict(" ".join(message.split()), ((style, fate.reason),))

@@ -1,10 +1,12 @@
 """Operators beside engines: a pool of actors with many orders in flight.
 
+asking.py      what a stage that asks a model is made of
 pool.py        how many actors, and what each of them claims
 actor.py       an engine, an operator beside it, and all orders between them
 admission.py   which order an engine lets in, and when
 wrapped.py     an engine around another one
 counting.py    what became of the requests of an engine
 judging.py     an engine of which no request is answered is found out
+pace.py        how fast requests are answered
 guarding.py    a request that kills engines is found, and given up
 """

@@ -5,19 +5,20 @@ import faulthandler
 import gc
 import logging
 import os
+import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import ray
 from ray.exceptions import RayError
 
+from operators.models.chains import Chains
 from operators.models.engines.base import Engine, EngineFailure
-from operators.table import rewrites
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.tracker import Cursor
 from pipelines.flow.engines.admission import Gate, Uncommitted
@@ -26,9 +27,10 @@ from pipelines.flow.engines.guarding import GuardedEngine
 from pipelines.flow.engines.judging import JudgedEngine
 from pipelines.flow.faults.config import CommitConfig
 from pipelines.flow.faults.isolation import STDERR
-from pipelines.flow.orders.order import Order, from_block, order_key
+from pipelines.flow.orders.order import Order, cut, from_block, order_key
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 REPORT_EVERY_S = 1.0
 LEARN_EVERY_S = 0.05  # at the most: an engine that is held back loses what it waits
 SUSPECT = 2  # deaths under an order, after which it runs alone
@@ -43,48 +45,70 @@ class BesideEngine:
 
     A slow request delays only its own order: the other orders in the actor keep the engine's seats filled. An order under
     which the actor's process died SUSPECT times runs alone, and finds out which of its requests is to blame.
+
+    With `calls_at_once` an order is worked on in stretches of about so many calls, one after the other, and each goes on its way
+    to be committed when it is finished: so a chain may be longer than what may be lost.
     """
 
     def __init__(
         self,
-        operator: Callable[[Engine], Any],
+        stage: str,
+        operator: Callable[[Engine], Chains],
         build: Callable[[], Engine],
         patience_s: float,
         commit: CommitConfig,
         report: Reporter,
+        calls_at_once: int | None = None,
     ):
         self.guarded, self.patience_s, self.report = GuardedEngine(build(), report), patience_s, report
-        self.engine = CountedEngine(JudgedEngine(self.guarded, report))
-        self.operator = operator(self.engine)
+        self.engine = CountedEngine(JudgedEngine(self.guarded, stage, report))
+        self.operator, self.stage, self.calls_at_once = operator(self.engine), stage, calls_at_once
         self.actor = ray.get_runtime_context().get_actor_id()  # Ray keeps it when it starts a dead actor again
         self.name = f"{self.actor}/{uuid.uuid4().hex}"
         self.uncommitted, self.gate = Uncommitted(commit.max_uncommitted_requests), Gate()
         self.starting: asyncio.Task | None = None
         self.began = self.last = 0.0
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    async def __call__(self, block: pa.Table) -> AsyncIterator[pa.Table]:
-        with self.report.explaining():
-            if self.starting is None:
-                self.starting = asyncio.ensure_future(self._start())
-            await asyncio.shield(self.starting)
+    def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
+        """Work in a thread of Ray's, beside those of other orders: of an async generator Ray hands on nothing before its end."""
+        with self.report.explaining(self.stage):
+            self._await(self._stands())
             for order in from_block(block):
-                rows = await self._worked_on(order)
-                self.last = time.time()
-                self._report()
-                yield order.with_rows(rows).to_block()
+                finished = None
+                for stretch in self._stretches(order):
+                    if finished is not None:
+                        stretch = stretch.with_rows(self.operator.with_carried(stretch.rows, finished))
+                    finished = self._await(self._worked_on(stretch))
+                    self.last = time.time()
+                    self._report()
+                    yield stretch.with_rows(finished).to_block()
+
+    def _await(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def _stretches(self, order: Order) -> Iterator[Order]:
+        return cut(order, self.calls_at_once, self.operator.calls_per_row) if self.calls_at_once else iter([order])
+
+    async def _stands(self) -> None:
+        """Wait until the engine stands."""
+        if self.starting is None:
+            self.starting = asyncio.ensure_future(self._start())
+        await asyncio.shield(self.starting)
 
     async def _worked_on(self, order: Order) -> pa.Table:
-        key, requests = order_key(order), int(rewrites(order.rows).sum())
-        await self.uncommitted.admit(key, requests)
-        note = f"rephrase|{key}"
+        key, calls = order_key(order), self.operator.calls(order.rows)
+        await self.uncommitted.admit(key, calls)
+        note = f"{self.stage}|{key}"
         suspect = await self.report.deaths_at(note) >= SUSPECT
         async with self.gate.alone() if suspect else self.gate.company():
             await self.report.begun(note)
             try:
-                with self.guarded.guarding(requests) if suspect else nullcontext():
+                with self.guarded.guarding(calls) if suspect else nullcontext():
                     return await self.operator(order.rows)
             finally:
-                self.report.end(note, answered=requests > 0)
+                self.report.end(note, answered=calls > 0)
 
     async def _start(self) -> None:
         _check_deaths(*await self.report.engine_starts(self.actor))

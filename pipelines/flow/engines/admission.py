@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Uncommitted:
-    """Lets an order in while the requests of all that were let in and are not committed yet stay within a bound.
+    """Lets an order in while the calls of all that were let in and are not committed yet stay within a bound.
 
     First come, first served. An order above the bound is let in when nothing else is out.
     """
@@ -15,12 +15,12 @@ class Uncommitted:
         self.most, self.held = most, {}
         self.door, self.freed = asyncio.Lock(), asyncio.Event()
 
-    async def admit(self, key: str, requests: int) -> None:
+    async def admit(self, key: str, calls: int) -> None:
         async with self.door:
-            while self._others(key) and self._others(key) + requests > self.most:
+            while self._others(key) and self._others(key) + calls > self.most:
                 self.freed.clear()
                 await self.freed.wait()
-            self.held[key] = requests
+            self.held[key] = calls
 
     def _others(self, key: str) -> int:
         return sum(self.held.values()) - self.held.get(key, 0)

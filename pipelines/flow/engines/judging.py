@@ -8,20 +8,19 @@ from pipelines.exits import Blamed
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.verdicts import Fate
 from pipelines.flow.engines.wrapped import WrappedEngine
-from pipelines.reasons import REPHRASE
 
 CHECKED = ("bad_request", "error")  # of which an engine knows what the user should check
 
 
 class JudgedEngine(WrappedEngine):
-    """An engine that tells the scoreboard what becomes of the requests of each kind, until one of them is answered.
+    """An engine that tells the scoreboard what becomes of a stage's requests of each kind, until one of them is answered.
 
     Raises Blamed where all engines together have answered none of so many that no request can be to blame.
     """
 
-    def __init__(self, engine: Engine, report: Reporter):
+    def __init__(self, engine: Engine, stage: str, report: Reporter):
         super().__init__(engine)
-        self.report = report
+        self.stage, self.report = stage, report
         self.answered: set[str] = set()
         self.blamed: Blamed | None = None
         self.stopped: asyncio.Future | None = None
@@ -61,7 +60,7 @@ class JudgedEngine(WrappedEngine):
             await self.report.was_answered(request.kind)
             return
         advice = f". {self.engine.advice}" if completion.error in CHECKED else ""
-        fate = Fate(f"{REPHRASE}/{completion.error}", f"{completion.detail}{advice}")
+        fate = Fate(f"{self.stage}/{completion.error}", f"{completion.detail}{advice}")
         if verdict := await self.report.was_lost(request.kind, fate):
             self.blamed = Blamed(*verdict)
             if not self.stopped.done():

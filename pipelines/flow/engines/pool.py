@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ray.data import ActorPoolStrategy, Dataset
 
@@ -16,7 +15,7 @@ from operators.models.engines.openai.engine import LONGEST_PAUSE_S, TIMEOUT_TRIE
 from operators.models.engines.vllm.arguments import ranks
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.engines.actor import BesideEngine
-from pipelines.flow.faults.config import CommitConfig, FaultConfig
+from pipelines.flow.engines.asking import Asking
 
 log = logging.getLogger(__name__)
 ORDERS_IN_FLIGHT = (
@@ -26,19 +25,21 @@ ORDERS_IN_FLIGHT = (
 
 def on_engines(
     orders: Dataset,
-    operator: Callable[[Engine], Any],
-    engine: EngineConfig,
+    asking: Asking,
     share: float,
     report: Reporter,
-    commit: CommitConfig,
-    faults: FaultConfig,
     build: Callable[[EngineConfig], Engine] = build_engine,
 ) -> Dataset:
-    """Run an async operator, given as a function from its engine to it, over orders on a pool of engines."""
-    gpus_each = _claimed_gpus(engine)
+    """Ask about the rows of orders on a pool of engines."""
+    engine, commit = asking.engine, asking.commit
+    gpus_each, calls_at_once = _claimed_gpus(engine), commit.calls_per_order if asking.in_stretches else None
+    patience_s = _patience(engine, asking.faults.deadline_s)
     return orders.map_batches(
         BesideEngine,
-        fn_constructor_args=(operator, partial(build, engine), _patience(engine, faults.deadline_s), commit, report),
+        fn_constructor_args=(
+            *(asking.stage, asking.operator, partial(build, engine)),
+            *(patience_s, commit, report, calls_at_once),
+        ),
         batch_size=1,  # an order: null would be the same, and Ray refuses it beside num_gpus
         batch_format="pyarrow",
         zero_copy_batch=True,
@@ -48,6 +49,7 @@ def on_engines(
             **_size(engine),
             max_concurrent_calls_per_actor=ORDERS_IN_FLIGHT,
             max_tasks_in_flight_per_actor=math.ceil(1.75 * ORDERS_IN_FLIGHT),  # below it, Ray's pool never grows
+            enable_true_multi_threading=True,  # they wait for one event loop
         ),
     )
 

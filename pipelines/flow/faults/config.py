@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from operators.errors import BadRequest
 from operators.settings import setting
 
+CALLS = 128  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
+
 
 @dataclass
 class FaultConfig:
@@ -53,3 +55,13 @@ class CommitConfig:
             raise BadRequest(
                 f"commit.max_uncommitted_requests is a number of requests from 1, got {self.max_uncommitted_requests}."
             )
+
+    @property
+    def calls_per_order(self) -> int:
+        """Calls that are committed or lost together at the least."""
+        return max(1, min(CALLS, self.max_uncommitted_requests // 4))
+
+    def orders_per_part(self, rows_per_part: int, calls_per_chunk: int) -> int:
+        """Give the orders that are committed together: so few that an engine never waits for its own orders to be committed."""
+        calls = min(rows_per_part, self.max_uncommitted_requests // 4)
+        return max(1, calls // (self.calls_per_order + calls_per_chunk))

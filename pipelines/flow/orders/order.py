@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipelines.ledger.spans import Point, Span
-
-REQUESTS = 128  # of an order, about: enough to keep Ray's cost per order small, few enough to lose little with one
+from pipelines.ledger.spans import Span
 
 
 @dataclass(frozen=True)
@@ -64,34 +62,30 @@ def _one_cell(content: pa.Buffer) -> pa.LargeBinaryArray:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, offsets, content])
 
 
-def cut(
-    split: str, begin: int, end: int, requests: pa.Table, whole_documents: bool, requests_per_order: int = REQUESTS
-) -> Iterator[Order]:
-    """Cut the requests of the documents between two positions into orders of about so many requests.
+def cut(order: Order, calls_per_order: int, calls_per_row: int = 1, whole_documents: bool = False) -> Iterator[Order]:
+    """Cut an order into smaller ones of about so many calls.
 
-    Borders fall between chunks, never between the styles of one; with `whole_documents` only between documents.
+    Borders fall between chunks, never between the rows of one; with `whole_documents` only between documents.
     """
-    places = places_of(requests)
-    first = np.flatnonzero(np.r_[True, (places[1:] != places[:-1]).any(axis=1)]) if len(requests) else np.array([], int)
+    rows_per_order = max(1, calls_per_order // calls_per_row)
+    places = places_of(order.rows)
+    first = np.flatnonzero(np.r_[True, (places[1:] != places[:-1]).any(axis=1)]) if len(places) else np.array([], int)
     if whole_documents:
         first = first[np.r_[True, np.diff(places[first, 0]) != 0]] if len(first) else first
-    starts = [0] if len(requests) else []
+    starts = [0]
     for border in first:
-        if starts and border - starts[-1] >= requests_per_order:
+        if border - starts[-1] >= rows_per_order:
             starts.append(int(border))
-    borders = [(begin, 0), *((int(places[s, 0]), int(places[s, 1])) for s in starts[1:]), (end, 0)]
-    for start, stop, span in zip(starts or [0], [*starts[1:], len(requests)], _pairs(borders), strict=True):
-        yield Order(split, span, requests.slice(start, stop - start))
+    begin, end = order.span
+    borders = [begin, *((int(places[s, 0]), int(places[s, 1])) for s in starts[1:]), end]
+    for start, stop, span in zip(starts, [*starts[1:], len(places)], itertools.pairwise(borders), strict=True):
+        yield Order(order.split, span, order.rows.slice(start, stop - start))
 
 
 def places_of(requests: pa.Table) -> np.ndarray:
     """Position and chunk index of each row: int64 (rows, 2). Whole documents stand with their first chunk."""
     chunk = requests["chunk_index"].fill_null(0).to_numpy().astype(np.int64)
     return np.stack([requests["position"].to_numpy(), chunk], axis=1)
-
-
-def _pairs(borders: list[Point]) -> list[Span]:
-    return list(itertools.pairwise(borders))
 
 
 def order_key(order: Order) -> str:

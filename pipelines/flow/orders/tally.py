@@ -3,51 +3,42 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.table import ORIGINAL, text_tokens
+from operators.table import ORIGINAL
 from pipelines.counts import Counts
 
+PAID = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
 
-def count_rows(rows: pa.Table) -> Counts:
-    """Count the rows of finished orders: kept by style, rejected by style, stage and reason, repaired, and tokens."""
+
+def count_rows(rows: pa.Table, kind: str) -> Counts:
+    """Count the rows of finished orders: kept by kind, rejected by kind, stage and reason, and the tokens that were paid for."""
     kept = rows.filter(pc.is_null(rows["reason"]))
     left = rows.filter(pc.is_valid(rows["reason"]))
-    real = pc.equal(kept["style"], ORIGINAL).to_numpy(zero_copy_only=False)
-    tokens = text_tokens(kept)
     counts = {
-        "documents": _documents(rows),
-        "kept": _tally(kept["style"]),
+        "documents": _documents(rows, kind),
+        "kept": {row["values"]: row["counts"] for row in kept[kind].value_counts().to_pylist()},
         "rejected": {},
-        "repaired": _tally_words(rows["repaired"]) if "repaired" in rows.column_names else {},
-        "tokens": {"real": round(tokens[real].sum()), "synthetic": round(tokens[~real].sum())},
-        "paid": _paid(rows.filter(pc.is_valid(rows["prompt_tokens"]))),
+        "paid": _paid(rows, kind),
     }
-    for style, stage, reason in zip(*(left[c].to_pylist() for c in ("style", "stage", "reason")), strict=True):
-        bucket = counts["rejected"].setdefault(style or "document", {})
+    for name, stage, reason in zip(*(left[c].to_pylist() for c in (kind, "stage", "reason")), strict=True):
+        bucket = counts["rejected"].setdefault(name or "document", {})
         bucket[f"{stage}/{reason}"] = bucket.get(f"{stage}/{reason}", 0) + 1
     return counts
 
 
-def _documents(rows: pa.Table) -> int:
-    """Count the documents that begin in these rows: their first chunk, a record without chunks, or a stitched rewrite."""
+def _documents(rows: pa.Table, kind: str) -> int:
+    """Count the documents that begin in these rows: their first chunk, or a row that stands for all of them."""
     begins = pc.and_(
-        pc.fill_null(pc.not_equal(rows["style"], ORIGINAL), True),
+        pc.fill_null(pc.not_equal(rows[kind], ORIGINAL), True),
         pc.fill_null(pc.equal(rows["chunk_index"], 0), True),
     )
     begins = rows.filter(begins).select(["source_file", "position"])
     return len(begins.group_by(["source_file", "position"]).aggregate([]))
 
 
-def _paid(rows: pa.Table) -> dict[str, Counts]:
-    """Sum up the tokens of the requests that were answered, by style: of the prompts, of these from the cache, written."""
-    names = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
-    sums = rows.group_by("style").aggregate([(name, "sum") for name in names.values()]).to_pylist()
-    return {row["style"]: {kind: row[f"{name}_sum"] or 0 for kind, name in names.items()} for row in sums}
-
-
-def _tally(column: pa.ChunkedArray) -> dict[str, int]:
-    return {row["values"]: row["counts"] for row in column.value_counts().to_pylist()}
-
-
-def _tally_words(column: pa.ChunkedArray) -> dict[str, int]:
-    words = [word for cell in column.drop_null().to_pylist() for word in cell.split(",")]
-    return {word: words.count(word) for word in dict.fromkeys(words)}
+def _paid(rows: pa.Table, kind: str) -> dict[str, Counts]:
+    """Sum up the tokens of the calls that were answered, by kind: of the prompts, of these from the cache, written."""
+    if not set(PAID.values()) <= set(rows.column_names):
+        return {}
+    rows = rows.filter(pc.is_valid(rows["prompt_tokens"]))
+    sums = rows.group_by(kind).aggregate([(name, "sum") for name in PAID.values()]).to_pylist()
+    return {row[kind]: {paid: row[f"{name}_sum"] or 0 for paid, name in PAID.items()} for row in sums}

@@ -19,6 +19,7 @@ from pipelines.ledger.reading import Records, require_records
 from pipelines.ledger.records import Commit, Part, spans_of
 from pipelines.ledger.rollback import failures
 from pipelines.ledger.spans import Spans
+from pipelines.reasons import asking_of
 
 COMMITS_AT_ONCE = 256
 
@@ -58,10 +59,12 @@ def _look_through(place: Place, records: Records) -> Findings:
     findings = Findings()
     settled: dict[str, Spans] = {}
     parts: list[str] = []
+    asking = asking_of(records.recipe)
     ids = Ids(sum(part.rows for commit in records.commits(place) for part in commit.parts))
     commits = records.commits(place)
     while some := list(islice(commits, COMMITS_AT_ONCE)):
         parts += _look_at(place, some, ids, findings)
+        findings.failed += sum(failures(commit.counts, asking) for commit in some)
         for split, spans in spans_of(some).items():
             settled[split] = Spans([*settled.get(split, Spans()).spans, *spans])
     _compare_with_state(records, settled, findings)
@@ -90,7 +93,6 @@ def _look_at(place: Place, commits: list[Commit], ids: Ids, findings: Findings) 
         if rows != counted:
             name = commit.parts[0].name if commit.parts else "a commit without parts"
             findings.miscounted.append(f"{name}: {rows}, and its commit counts {counted}")
-        findings.failed += failures(commit.counts)
     return [part.name for part in parts]
 
 

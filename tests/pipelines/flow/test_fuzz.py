@@ -6,7 +6,6 @@ import io
 import json
 import tempfile
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,15 +24,15 @@ from operators.storage.registry import reader_of
 from operators.table import ORIGINAL
 from operators.text.chunk import ChunkConfig
 from pipelines.config import compose
-from pipelines.flow.orders.order import cut
+from pipelines.flow.orders.order import Order, cut
 from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.records import State
 from pipelines.ledger.tenure import Tenure, claim
+from pipelines.rephrase.dag import refinements, requests
 from pipelines.rephrase.job import RephraseJob
-from pipelines.rephrase.read import requests_of
-from pipelines.rephrase.refine import refinements
+from pipelines.rephrase.rows import form
 from tests.fakes.rewriting import rewrite
 
 LOCAL = StorageConfig()
@@ -134,19 +133,17 @@ JOB = compose(
 
 def mill(tenure: Tenure, split: Split) -> None:
     """Do with a split what the pipeline's stages do, and commit its orders one by one."""
-    requests = requests_of(ChunkConfig(max_tokens=60), FanOut(dict.fromkeys(STYLES, 0), real=True))
+    asked = requests(ChunkConfig(max_tokens=60), FanOut(dict.fromkeys(STYLES, 0), real=True))
     rephrase = Rephrase(JOB, Mirror())
-    orders_of = partial(cut, whole_documents=False, requests_per_order=4)
     pieces = read_documents(split, InputConfig(format=split.file.format), LOCAL, piece_bytes=500)
-    orders = (
-        order for piece in pieces for order in orders_of(split.key, piece.begin, piece.end, requests(piece.documents))
-    )
+    whole = (Order(split.key, ((piece.begin, 0), (piece.end, 0)), asked(piece.documents)) for piece in pieces)
+    orders = (order for piece in whole for order in cut(piece, calls_per_order=4))
     for number, order in enumerate(orders):
         rows = asyncio.run(rephrase(order.rows))
         for operator in refinements(JOB).values():
             rows = operator(rows)
         assert sorted(rows["id"].to_pylist()) == sorted(order.rows["id"].to_pylist())
-        write_orders(tenure.ledger, f"{split.begin}-{number}", [order.with_rows(rows)])
+        write_orders(tenure.ledger, form(stitched=False), f"{split.begin}-{number}", [order.with_rows(rows)])
 
 
 def everything(place: Place) -> list[dict]:

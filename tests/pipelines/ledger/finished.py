@@ -8,8 +8,10 @@ from pipelines.flow.orders.writer import write_orders
 from pipelines.ledger.lease import myself, release
 from pipelines.ledger.records import State
 from pipelines.ledger.tenure import Tenure, claim, sweep
+from pipelines.rephrase.rows import form
 from tests.rows import completed
 
+FORM = form(stitched=False)
 SPLITS = ["a.jsonl:0-100", "b.jsonl:0-100"]
 RUN = {
     "fingerprint": {"styles": ["qa", "easy"], "temperature": 0.5, "chunk.max_tokens": 300},
@@ -52,7 +54,7 @@ def artifact(place: Place) -> Tenure:
         order(second, 10, END, rows_of(second, 10)),
     ]
     for number, piece in enumerate(pieces):
-        write_orders(tenure.ledger, f"w-{number}", [piece])
+        write_orders(tenure.ledger, FORM, f"w-{number}", [piece])
     tenure.fold(at_least=1)
     sweep(tenure)
     release(tenure.ledger, swept=True)

@@ -12,12 +12,12 @@ from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.config import compose
 from pipelines.exits import RunFailed
-from pipelines.flow.orders.rows import DATA
 from pipelines.ledger.lease import release
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.proof.verify import run_verify, verify
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.pipeline import run_rephrase
+from pipelines.rephrase.rows import DATA
 from tests.fakes.openai_server import running_server
 
 WORDS = "The mill by the river grinds {} sacks of rye and {} sacks of wheat each day, and the miller counts them twice."
@@ -195,6 +195,30 @@ def test_rewrites_are_stitched_back_into_documents(ray_session, server, corpus, 
     data = rows(tmp_path / "out")
     assert len(data) == len({(row["document_id"], row["style"]) for row in data})
     assert all(row["chunk_index"] is None for row in data)
+
+
+def test_chains_of_a_long_document_go_on_where_their_committed_rounds_end(ray_session, server, tmp_path):
+    """What is asked again after some of its parts were lost is asked word for word as in the run that was not disturbed."""
+    (tmp_path / "long.jsonl").write_text(
+        json.dumps({"id": "long", "text": " ".join(WORDS.format(n, n + 1) for n in range(160))}) + "\n"
+    )
+    words = ["carry_context=true", "commit.max_uncommitted_requests=64", "mix.synthetic=100", "output.rows_per_part=1"]
+    long = job(server, tmp_path / "long.jsonl", tmp_path / "out", *words)
+    server.clear()
+    run_rephrase(long)
+    undisturbed, asked = {row["id"]: row["text"] for row in rows(tmp_path / "out")}, server.stats()
+    parts = sorted(
+        (tmp_path / "out" / "data").iterdir(), key=lambda part: pq.read_table(part)["chunk_index"].to_pylist()[-1]
+    )
+    assert len(parts) > 4
+    for part in (parts[1], parts[-2], parts[-1]):
+        part.unlink()
+    with pytest.raises(RunFailed, match="goes on with what is missing"):
+        run_verify(Place(str(tmp_path / "out"), StorageConfig()), repair=True)
+    run_rephrase(long)
+    again = server.stats()
+    assert {row["id"]: row["text"] for row in rows(tmp_path / "out")} == undisturbed
+    assert again["distinct"] == asked["distinct"] and asked["requests"] < again["requests"] < 2 * asked["requests"]
 
 
 def test_a_bad_request_of_one_row_harms_no_other(ray_session, server, corpus, tmp_path):

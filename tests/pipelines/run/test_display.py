@@ -2,7 +2,7 @@ import io
 import time
 
 from pipelines.flow.board.scoreboard import Scoreboard
-from pipelines.rephrase.pace import RequestPace
+from pipelines.flow.engines.pace import RequestPace
 from pipelines.run.display import Display
 
 

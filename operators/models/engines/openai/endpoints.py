@@ -5,6 +5,7 @@ import base64
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -24,6 +25,11 @@ log = logging.getLogger(__name__)
 def backoff(first_s: float, doublings: float) -> float:
     """Give a pause in seconds, doubled with every failure up to LONGEST_BACKOFF_S."""
     return min(LONGEST_BACKOFF_S, first_s * 2**doublings)
+
+
+def _number(name: str) -> int:
+    """Draw a number by a name, the same in every process."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
 
 
 @dataclass
@@ -103,12 +109,19 @@ class Endpoints:
         self._next = 0.0
         self._gate = asyncio.Lock()
 
-    async def turn(self) -> Endpoint:
-        """Wait until something may be sent, and say where: the least busy endpoint of those that do not pause."""
+    async def turn(self, chain: str | None = None) -> Endpoint:
+        """Wait until something may be sent, and say where: the least busy endpoint of those that do not pause.
+
+        A chain goes to the same one each time, while that takes connections: there it finds its last prompt in the cache.
+        """
+        home = self.endpoints[_number(chain) % len(self.endpoints)] if chain else None
+        while home and (wait := home.free_at - asyncio.get_running_loop().time()) > 0 and not home.refusals:
+            await asyncio.sleep(wait)
         async with self._gate:
             while True:
                 now = asyncio.get_running_loop().time()
                 endpoint = min(self.endpoints, key=lambda one: (max(one.free_at, now), one.in_flight))
+                endpoint = home if home and not home.refusals else endpoint
                 due = max(endpoint.free_at, self._next)
                 if due <= now:
                     self._next = max(self._next + self._every, now)

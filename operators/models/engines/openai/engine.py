@@ -129,21 +129,21 @@ class OpenAIEngine:
         while True:
             try:
                 async with self._free_seats:
-                    return await self._to_an_end(body)
+                    return await self._to_an_end(body, request.chain)
             except Fault as fault:
                 spent += fault.cost
                 if fault.answered or spent > self.config.max_retries:
                     return self._give_up(fault, answered_before)
             await asyncio.sleep(random.random() * backoff(self.config.backoff_s, spent - 1))
 
-    async def _to_an_end(self, body: dict[str, Any]) -> Completion:
+    async def _to_an_end(self, body: dict[str, Any], chain: str | None) -> Completion:
         """Send again, at once and in the same seat, what was answered and broke off.
 
         Were the seat given up, all that waits would be paid for twice before it is seen that nothing is ever answered to its end.
         """
         for tries in range(min(ANSWER_TRIES, self.config.max_retries + 1), 0, -1):
             try:
-                return await self._attempt(body)
+                return await self._attempt(body, chain)
             except Fault as fault:
                 if tries == 1 or not fault.answered:
                     raise
@@ -164,9 +164,9 @@ class OpenAIEngine:
             body["prompt"] = "\n\n".join(message["content"] for message in request.messages)
         return {name: value for name, value in (body | self.config.extra).items() if value is not None}
 
-    async def _attempt(self, body: dict[str, Any]) -> Completion:
+    async def _attempt(self, body: dict[str, Any], chain: str | None) -> Completion:
         """Send once. Raises Fault where another attempt may help, EngineFailure where none can."""
-        endpoint = await self._endpoints.turn()
+        endpoint = await self._endpoints.turn(chain)
         status, headers, content = await self._send(endpoint, body)
         try:
             if status < 300:

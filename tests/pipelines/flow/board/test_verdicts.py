@@ -1,6 +1,7 @@
 import pytest
 
 from pipelines.flow.board.verdicts import FEWEST, FEWEST_BY_RULE, WINDOW, Fate, Verdicts
+from pipelines.rephrase.rows import REASONS
 
 GOOD, REFUSED, LATE = Fate(None), Fate("rephrase/bad_request", "no such field"), Fate("rephrase/timeout")
 COPY = Fate("clean/copy", "0.97")
@@ -8,7 +9,7 @@ COPY = Fate("clean/copy", "0.97")
 
 def judge(share: float | None = 0.95) -> Verdicts:
     verdicts = Verdicts()
-    verdicts.judge(share)
+    verdicts.judge(share, REASONS)
     return verdicts
 
 

@@ -1,12 +1,14 @@
 import os
 import time
 
+import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
 import ray
 from ray.exceptions import ActorDiedError
 
+from operators.models.chains import Chains
 from operators.models.engines.base import Completion, Request
 from operators.table import REQUESTS
 from pipelines.flow.board.reporter import Reporter
@@ -28,21 +30,25 @@ class Silent:
     async def complete(self, request: Request) -> Completion: ...
 
 
-class Untouched:
-    """An operator that leaves rows as they are."""
+class Untouched(Chains):
+    """An operator that asks nothing."""
+
+    stage, adds, reads = "untouched", pa.schema([]), ()
 
     def __init__(self, engine):
-        pass
+        super().__init__(engine, seed=0)
 
-    async def __call__(self, rows: pa.Table) -> pa.Table:
-        return rows
+    def asked(self, table: pa.Table) -> np.ndarray:
+        return np.zeros(len(table), bool)
+
+    async def answer(self, row, ask): ...
 
 
 @pytest.mark.parametrize("end", [lambda board: board.close.remote(), ray.kill], ids=["closed", "gone"])
 def test_an_engine_that_outlives_its_run_ends_with_the_runs_board(end):
     board = start_board()
     beside = ray.remote(BesideEngine).options(num_cpus=0, max_restarts=-1)
-    actor = beside.remote(Untouched, Silent, 60.0, CommitConfig(), Reporter(board))
+    actor = beside.remote("untouched", Untouched, Silent, 60.0, CommitConfig(), Reporter(board))
     order = Order("corpus.jsonl:0-9", ((0, 0), (9, 0)), REQUESTS.empty_table())
     ray.get(next(actor.__call__.options(num_returns="streaming").remote(order.to_block())))  # it has started by now
     process = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))

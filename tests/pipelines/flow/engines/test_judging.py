@@ -6,6 +6,7 @@ from operators.models.engines.base import Completion, EngineFailure, Request
 from pipelines.exits import Blamed
 from pipelines.flow.board.verdicts import FEWEST, Verdicts
 from pipelines.flow.engines.judging import JudgedEngine
+from pipelines.rephrase.rows import REASONS
 from tests.fakes.scripted_engine import ScriptedEngine
 
 GOOD = Completion("text", "stop")
@@ -18,7 +19,7 @@ class Board:
 
     def __init__(self):
         self.verdicts, self.calls = Verdicts(), 0
-        self.verdicts.judge(0.95)
+        self.verdicts.judge(0.95, REASONS)
 
     async def was_answered(self, style):
         self.calls += 1
@@ -46,7 +47,7 @@ def ask(engine: JudgedEngine, times: int, kind: str = "qa") -> list:
     ],
 )
 def test_an_engine_that_answers_nobody_is_blamed_with_its_own_words_and_asked_no_more(answer, said):
-    engine = JudgedEngine(ScriptedEngine(*[answer] * 50), Board())
+    engine = JudgedEngine(ScriptedEngine(*[answer] * 50), "rephrase", Board())
     answers = ask(engine, 30)
     assert [type(one) for one in answers] == [type(answer)] * (FEWEST - 1) + [Blamed] * (31 - FEWEST)
     with pytest.raises(Blamed, match=said):
@@ -67,7 +68,7 @@ def test_what_waits_for_a_seat_when_the_engine_is_blamed_is_sent_no_more():
                 await asyncio.sleep(0.001)
                 return REFUSED
 
-    engine = JudgedEngine(Narrow(), Board())
+    engine = JudgedEngine(Narrow(), "rephrase", Board())
     answers = ask(engine, 200)
     assert sum(isinstance(answer, Blamed) for answer in answers) == 201 - FEWEST
     assert engine.engine.sent <= FEWEST + 2
@@ -75,14 +76,14 @@ def test_what_waits_for_a_seat_when_the_engine_is_blamed_is_sent_no_more():
 
 def test_several_engines_are_judged_together():
     board = Board()
-    engines = [JudgedEngine(ScriptedEngine(*[REFUSED] * 20), board) for _ in range(4)]
+    engines = [JudgedEngine(ScriptedEngine(*[REFUSED] * 20), "rephrase", board) for _ in range(4)]
     answers = [answer for engine in engines for answer in ask(engine, 6)]
     assert sum(isinstance(answer, Blamed) for answer in answers) == 24 - FEWEST + 1
 
 
 def test_once_a_kind_is_answered_the_board_hears_no_more_of_it():
     board = Board()
-    engine = JudgedEngine(ScriptedEngine(GOOD, *[REFUSED] * 99), board)
+    engine = JudgedEngine(ScriptedEngine(GOOD, *[REFUSED] * 99), "rephrase", board)
     assert ask(engine, 100)[1:] == [REFUSED] * 99 and board.calls == 1
 
 

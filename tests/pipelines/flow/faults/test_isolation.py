@@ -21,13 +21,17 @@ from operators.text.extract import ExtractConfig
 from pipelines.exits import StageFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.scoreboard import start_board
+from pipelines.flow.engines.asking import Asking
 from pipelines.flow.faults.bisect import BLAMED, TableWork, bisect
-from pipelines.flow.faults.config import CommitConfig, FaultConfig
+from pipelines.flow.faults.config import CALLS, CommitConfig, FaultConfig
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.faults.sandbox import in_sandbox
 from pipelines.flow.orders.order import Order, cut, from_block, order_key
+from pipelines.flow.stream.read import split_rows
+from pipelines.flow.stream.refine import Refine
 from pipelines.ledger.records import State
-from pipelines.rephrase.read import split_rows
+from pipelines.rephrase.dag import requests
+from pipelines.rephrase.rows import REASONS, form
 from tests.fakes.poison import PoisonedFanOut, PoisonedReadOrders, poisoned_engine, poisoned_refinements, strike_rows
 from tests.rows import completed, table
 
@@ -72,9 +76,10 @@ def read(report, tmp_path, texts: list[str], fan_out: FanOut, format: str = "jso
     path.write_text("".join(json.dumps({"id": f"d{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
     size = path.stat().st_size
     split = Split(InputFile("corpus.jsonl", str(path), size, format), 0, size)
-    orders_of, isolation = partial(cut, whole_documents=False), Isolation(report, DEADLINE_S)
+    cutting = TableWork("chunk", partial(requests, ChunkConfig(), fan_out))
     stage = PoisonedReadOrders(
-        InputConfig(), StorageConfig(), ExtractConfig(), ChunkConfig(), fan_out, orders_of, isolation
+        *(InputConfig(), StorageConfig(), ExtractConfig(), CALLS * ChunkConfig().max_tokens, cutting),
+        *(partial(cut, calls_per_order=CALLS), len, form(stitched=False).units, Isolation(report, DEADLINE_S)),
     )
     work = ray.data.from_items(split_rows([split], State(), None))
     return collected(work.map_batches(stage.__call__, **STAGE))
@@ -113,11 +118,9 @@ def test_a_file_that_kills_whoever_reads_on_is_given_up_from_there(report, tmp_p
 def refined(report, rows: list[dict]) -> dict[str, dict]:
     import ray
 
-    from pipelines.rephrase.refine import refine
-
     order = Order("s", ((0, 0), (END, 0)), completed(*rows))
-    kwargs = {"job": None, "isolation": Isolation(report, DEADLINE_S), "operators": poisoned_refinements}
-    return collected(ray.data.from_arrow(order.to_block()).map_batches(refine, fn_kwargs=kwargs, **STAGE))
+    refine = Refine(poisoned_refinements, ("stitch",), REASONS, Isolation(report, DEADLINE_S))
+    return collected(ray.data.from_arrow(order.to_block()).map_batches(refine.__call__, **STAGE))
 
 
 def test_a_stage_that_raises_on_every_row_is_to_blame_itself():
@@ -216,8 +219,8 @@ def engines(report, orders: list[list[str]], build, most: int = 1000):
         blocks.append(Order(str(split), ((0, 0), (END, 0)), table(REQUESTS, rows)).to_block())
     config = EngineConfig(transformers=TransformersConfig(model="fake"))
     operator = partial(Rephrase, RephraseConfig(styles=["qa"]))
-    commit, faults = CommitConfig(most), FaultConfig(DEADLINE_S)
-    return on_engines(ray.data.from_arrow(blocks), operator, config, 0.5, report, commit, faults, build)
+    asking = Asking(REASONS.asking[0], operator, config, CommitConfig(most), FaultConfig(DEADLINE_S))
+    return on_engines(ray.data.from_arrow(blocks), asking, 0.5, report, build)
 
 
 def test_requests_that_kill_or_stop_the_engine_are_found_and_all_others_are_answered(report, tmp_path):
@@ -251,3 +254,27 @@ def test_no_more_is_under_way_or_answered_than_may_be_uncommitted(report, tmp_pa
             settled += 1
             report.settled([order_key(order)])
     assert settled == 12
+
+
+def test_a_chain_that_is_longer_than_what_may_be_uncommitted_goes_on_as_its_stretches_are_committed(report, tmp_path):
+    import ray
+
+    from pipelines.flow.engines.pool import on_engines
+
+    diary, most, chunks = tmp_path / "diary", 8, 20
+    place = {"document_id": "d", "style": "qa", "source_file": "a", "position": 0}
+    rows = [place | {"id": f"r{n}", "source_text": f"word{n}", "chunk_index": n} for n in range(chunks)]
+    block = Order("0", ((0, 0), (END, 0)), table(REQUESTS, rows)).to_block()
+    operator = partial(Rephrase, RephraseConfig(styles=["qa"], carry_context=True))
+    config = EngineConfig(transformers=TransformersConfig(model="fake"))
+    asking = Asking("rephrase", operator, config, CommitConfig(most), FaultConfig(DEADLINE_S), in_stretches=True)
+    dataset = on_engines(ray.data.from_arrow([block]), asking, 0.5, report, poisoned_engine(diary))
+    texts, spans = [], []
+    for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for order in from_block(block):
+            assert diary.read_text().splitlines().count("request") <= len(texts) + most
+            texts += order.rows["text"].to_pylist()
+            spans.append(order.span)
+            report.settled([order_key(order)])
+    assert texts == [f"WORD{n}" for n in range(chunks)]
+    assert spans == [((0, n), (0, n + 2) if n + 2 < chunks else (END, 0)) for n in range(0, chunks, 2)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from operators.storage.base import END, UNREADABLE
 from operators.table import REQUESTS
-from pipelines.flow.orders.order import REQUESTS as SIZE
+from pipelines.flow.faults.config import CALLS
 from pipelines.flow.orders.order import Order, cut, from_block
 from pipelines.flow.orders.redo import shared_out, wanted
 from pipelines.ledger.spans import WHOLE, Spans, Unit
@@ -48,7 +48,7 @@ def test_an_empty_order_survives_too():
 @pytest.mark.parametrize("whole", [False, True])
 def test_orders_tile_the_piece_and_lose_no_row(whole):
     rows = requests((3, 100), (40, 1), (41, 70), (90, 5))
-    orders = list(cut("s", 3, END, rows, whole))
+    orders = list(cut(Order("s", ((3, 0), (END, 0)), rows), CALLS, whole_documents=whole))
     assert pa.concat_tables([order.rows for order in orders]).equals(rows)
     assert orders[0].span[0] == (3, 0)
     assert orders[-1].span[1] == (END, 0)
@@ -57,18 +57,18 @@ def test_orders_tile_the_piece_and_lose_no_row(whole):
 
 
 def test_a_border_never_falls_between_the_styles_of_a_chunk():
-    for order in cut("s", 0, END, requests((0, 500), styles=("a", "b", "c")), False):
+    for order in cut(Order("s", WHOLE, requests((0, 500), styles=("a", "b", "c"))), CALLS):
         assert len(order.rows) % 3 == 0
-        assert len(order.rows) < SIZE + 3
+        assert len(order.rows) < CALLS + 3
 
 
 def test_whole_documents_stay_in_one_order():
-    orders = list(cut("s", 0, END, requests((0, 500), (1, 500)), True))
+    orders = list(cut(Order("s", WHOLE, requests((0, 500), (1, 500))), CALLS, whole_documents=True))
     assert [len(order.rows) for order in orders] == [1000, 1000]
 
 
 def test_a_piece_without_documents_is_still_an_order():
-    (order,) = cut("s", 0, END, REQUESTS.empty_table(), False)
+    (order,) = cut(Order("s", WHOLE, REQUESTS.empty_table()), CALLS)
     assert order.span == ((0, 0), (END, 0))
 
 
@@ -105,7 +105,7 @@ def test_spans_are_the_sets_of_places_that_they_stand_for(pairs, begin, length):
 
 def test_rows_go_to_the_stretch_in_which_they_lie():
     rows = requests((0, 1), (5, 3), styles=("qa",))
-    first, second = shared_out(rows, [((0, 0), (5, 1)), ((5, 2), (END, 0))])
+    first, second = shared_out(rows, "style", [((0, 0), (5, 1)), ((5, 2), (END, 0))])
     assert first["id"].to_pylist() == ["0.0.qa", "5.0.qa"] and second["id"].to_pylist() == ["5.2.qa"]
 
 
@@ -114,21 +114,21 @@ def rejected(position: int, reason: str) -> pa.Table:
 
 
 def test_a_document_that_is_rejected_now_lies_wherever_something_of_it_is_left():
-    (rest,) = shared_out(rejected(5, "error"), [((5, 2), (7, 0))])
+    (rest,) = shared_out(rejected(5, "error"), "style", [((5, 2), (7, 0))])
     assert len(rest) == 1
-    before, after = shared_out(rejected(5, "null_text"), [((0, 0), (5, 0)), ((6, 0), (END, 0))])
+    before, after = shared_out(rejected(5, "null_text"), "style", [((0, 0), (5, 0)), ((6, 0), (END, 0))])
     assert len(before) == len(after) == 0  # it was settled before, and is not told again
 
 
 def test_a_file_that_cannot_be_read_any_more_is_told_though_its_beginning_was_read():
-    first, second = shared_out(rejected(0, UNREADABLE), [((300, 0), (400, 0)), ((500, 0), (END, 0))])
+    first, second = shared_out(rejected(0, UNREADABLE), "style", [((300, 0), (400, 0)), ((500, 0), (END, 0))])
     assert len(first) == 1 and len(second) == 0
 
 
 def test_of_a_chunk_with_a_failed_unit_only_that_unit_is_wanted_again():
     rows = requests((0, 1), (5, 2))
     (unit,) = (Unit(5, 1, row["id"]) for row in rows.to_pylist() if row["chunk_index"] == 1 and row["style"] == "qa")
-    kept = rows.filter(pa.array(wanted(rows, [unit])))
+    kept = rows.filter(pa.array(wanted(rows, "style", [unit])))
     assert {
         (row["position"], row["chunk_index"], row["style"]) for row in kept.to_pylist() if row["chunk_index"] == 1
     } == {(5, 1, "qa")}

@@ -8,14 +8,17 @@ from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.table import ORIGINAL
 from pipelines.flow.orders.order import Order, order_key
+from pipelines.flow.orders.rows import REJECTED
 from pipelines.flow.orders.tally import count_rows
-from pipelines.flow.orders.writer import DATA, REJECTED, ArtifactSink, write_orders
+from pipelines.flow.orders.writer import ArtifactSink, write_orders
 from pipelines.ledger.lease import myself
 from pipelines.ledger.ledger import Ledger, Lost
 from pipelines.ledger.reading import data_parts, read_records
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import WHOLE
 from pipelines.ledger.tenure import claim
+from pipelines.rephrase.rows import DATA
+from tests.pipelines.ledger.finished import FORM
 from tests.rows import completed
 
 ROWS = completed(
@@ -72,7 +75,7 @@ def place(tmp_path):
 
 def write(place, *orders, task=0):
     context = SimpleNamespace(kwargs={"write_uuid": "w"}, task_idx=task)
-    return ArtifactSink(Ledger(place, 1), 16, Quiet()).write([order.to_block() for order in orders], context)
+    return ArtifactSink(Ledger(place, 1), FORM, 16, Quiet()).write([order.to_block() for order in orders], context)
 
 
 def read(place, folder):
@@ -104,7 +107,7 @@ def test_counts_say_what_became_of_everything(place):
 def test_stitched_documents_are_counted_too():
     joined = {"id": "5", "document_id": "d", "style": "qa", "text": "new", "source_file": "a.jsonl", "position": 0}
     other = joined | {"id": "6", "position": 9}
-    assert count_rows(completed(joined, joined | {"id": "7", "style": "medium"}, other))["documents"] == 2
+    assert count_rows(completed(joined, joined | {"id": "7", "style": "medium"}, other), "style")["documents"] == 2
 
 
 def test_a_write_that_ray_runs_again_adds_nothing(place):
@@ -117,9 +120,9 @@ def test_a_write_that_ray_runs_again_adds_nothing(place):
 def test_of_two_tries_at_once_the_first_commit_stands(place, monkeypatch):
     order, ledger = Order("f", WHOLE, ROWS), Ledger(place, 1)
     monkeypatch.setattr(Ledger, "holds", lambda self, name: False)  # neither saw the other's commit when it began
-    assert write_orders(ledger, "w-0", [order]) != {}
+    assert write_orders(ledger, FORM, "w-0", [order]) != {}
     there = set(place.names("data"))
-    assert write_orders(ledger, "w-0", [order]) == {}
+    assert write_orders(ledger, FORM, "w-0", [order]) == {}
     assert data_parts(place) == there
 
 
@@ -139,7 +142,7 @@ def test_orders_without_rows_are_settled_without_a_part(place):
 def test_the_engines_hear_which_orders_are_committed(place):
     order, quiet = Order("f", WHOLE, ROWS), Quiet()
     context = SimpleNamespace(kwargs={"write_uuid": "w"}, task_idx=0)
-    ArtifactSink(Ledger(place, 1), 16, quiet).write([order.to_block()], context)
+    ArtifactSink(Ledger(place, 1), FORM, 16, quiet).write([order.to_block()], context)
     assert quiet.keys == [order_key(order)]
 
 

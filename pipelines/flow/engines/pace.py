@@ -39,3 +39,11 @@ def _expected(read: Counts) -> float | None:
     """Estimate all requests of the run from the part of the input that has been read."""
     share = read.get("bytes", 0) / read["of_bytes"] if read.get("of_bytes") else 0
     return read.get("requests", 0) / min(share, 1.0) if share > LEAST_SHARE else None
+
+
+def speed(engine: Counts) -> str:
+    """Say how fast the engines went, from their start to their last answer."""
+    seconds = engine.get("seconds") or float("nan")
+    rates = {name: engine.get(f"{name}_tokens", 0) / seconds for name in ("prompt", "completion")}
+    words = f"{rates['prompt']:,.0f} tokens/s in, {rates['completion']:,.0f} tokens/s out"
+    return f"engines: {engine.get('done', 0):,} requests in {seconds:,.1f} s, {words}"

@@ -1,0 +1,24 @@
+"""What a stage that asks a model is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from operators.models.chains import Chains
+from operators.models.engines import EngineConfig
+from operators.models.engines.base import Engine
+from pipelines.flow.faults.config import CommitConfig, FaultConfig
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The stage's name, an operator (given as a function from its engine to it), and what both are told.
+
+    With `in_stretches` what is finished of an order goes on its way before the rest is (see BesideEngine).
+    """
+
+    stage: str
+    operator: Callable[[Engine], Chains]
+    engine: EngineConfig
+    commit: CommitConfig
+    faults: FaultConfig
+    in_stretches: bool = False

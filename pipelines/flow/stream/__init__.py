@@ -1,0 +1,7 @@
+"""A pipeline over orders, as a Ray Data DAG: read -> ask -> refine -> write.
+
+dag.py      the four stages, beside each other; read this first
+read.py     the first: splits of an input into orders
+refine.py   the third: operators over answers, and what became of these
+resume.py   what chains are handed that go on
+"""
