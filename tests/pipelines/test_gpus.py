@@ -134,13 +134,14 @@ def test_dynamics_has_its_checkpoints_scored_on_gpus(gpus, packed):
 
 def test_what_measures_rows_has_a_gpu(gpus, tmp_path):
     folder = make_pool(tmp_path / "pool", 20)
-    words = ["selectors=[k_center,ifd]", f"scorer.path={folder / 'model'}", "budget.rows=4", "report.sample=4"]
+    words = ["selectors=[ifd]", f"scorer.path={folder / 'model'}", "budget.rows=4", "report.sample=4"]
     words += [f"input.path={folder / 'pool.jsonl'}", f"output.path={folder / 'out'}"]
     seen = gpus.run(finished, "select", *words)
     assert seen.claims[MEASURE] == 1 and UNUSED in seen.told
     assert verify(place_of(folder / "out")).whole
 
 
+@pytest.mark.long
 def test_students_are_evaluated_on_gpus(gpus, tmp_path):
     folder = make_pool(tmp_path / "pool", 20)
     words = [

@@ -62,7 +62,7 @@ class JudgedEngine(WrappedEngine):
         advice = f". {self.engine.advice}" if completion.error in CHECKED else ""
         fate = Fate(f"{self.stage}/{completion.error}", f"{completion.detail}{advice}")
         if verdict := await self.report.was_lost(request.kind, fate):
-            self.blamed = Blamed(*verdict)
+            self.blamed = self.blamed or Blamed(*verdict)  # the first word counts
             if not self.stopped.done():
                 self.stopped.set_result(None)
             raise self.blamed

@@ -126,6 +126,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened_after_its_worker_and_its_drive
     assert len(states) <= 2
 
 
+@pytest.mark.long  # test_ranks.py has two ranks in the short form, test_gpus.py Ray Train's two workers
 def test_two_workers_train_like_one(here, undisturbed, tmp_path):
     place = run("pretrain", *words(here, tmp_path / "out", "workers.count=2", "steps=12", "schedule.name=constant"))
     alone = run("pretrain", *words(here, tmp_path / "alone", "steps=12", "schedule.name=constant"))

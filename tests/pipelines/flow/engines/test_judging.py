@@ -88,5 +88,6 @@ def test_once_a_kind_is_answered_the_board_hears_no_more_of_it():
 
 
 def test_what_is_no_requests_fault_is_no_lost_request():
-    engine = JudgedEngine(ScriptedEngine(*[EngineFailure("dead")] * 30), board := Board())
+    board = Board()
+    engine = JudgedEngine(ScriptedEngine(*[EngineFailure("dead")] * 30), "rephrase", board)
     assert {str(answer) for answer in ask(engine, 30)} == {"dead"} and board.calls == 0
