@@ -18,6 +18,7 @@ from operators.models.engines.openai.protocol import (
     MOST_DETAIL,
     Fault,
     ServerError,
+    count,
     pause_asked_for,
     read_refusal,
     speaks_of_length,
@@ -143,7 +144,7 @@ class OpenAIEngine:
         """
         for tries in range(min(ANSWER_TRIES, self.config.max_retries + 1), 0, -1):
             try:
-                return await self._attempt(body, chain)
+                return await self._cause(body, chain, await self._attempt(body, chain))
             except Fault as fault:
                 if tries == 1 or not fault.answered:
                     raise
@@ -178,12 +179,7 @@ class OpenAIEngine:
         except Fault as fault:
             self._answered += fault.answered
             raise
-        refusal = self._refusal(endpoint, status, headers, content)
-        if refusal.error == "too_long" and status != 413 and await self._fits(endpoint, body):
-            return replace(
-                refusal, error="no_room", detail=f"no room for {_caps(body)} beyond the prompt: {refusal.detail}"
-            )
-        return refusal
+        return self._refusal(endpoint, status, headers, content)
 
     async def _send(self, endpoint: Endpoint, body: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         """Send once, and give status, header fields and body of what comes back. Raises Fault and EngineFailure."""
@@ -213,18 +209,24 @@ class OpenAIEngine:
         endpoint.refusals = 0
         return answer.status, answer.headers, content
 
-    async def _fits(self, endpoint: Endpoint, body: dict[str, Any]) -> bool:
-        """Find out whether the prompt that was refused for its length is taken with a short answer behind it."""
-        caps = {name: SHORT for name in CAPS if isinstance(body.get(name), int) and body[name] > SHORT}
-        if not caps:
-            return False
-        status, _, content = await self._send(endpoint, body | caps)
+    async def _cause(self, body: dict[str, Any], chain: str | None, came: Completion) -> Completion:
+        """Give what came of a body; one that was refused for its length is sent with a short answer behind it, to learn why.
+
+        Where that is taken, there was no room; where it is refused, but not for its length, neither was the first. Raises as
+        `_attempt`.
+        """
+        caps = {name: SHORT for name in CAPS if (count(body.get(name)) or 0) > SHORT}
+        if came.error != "too_long" or not caps:
+            return came
         try:
-            return status < 300 and bool(self._read(content, body))
+            error = (await self._attempt(body | caps, chain)).error
         except Fault as fault:
-            return fault.answered
-        except ServerError:
-            return False
+            if not fault.answered:
+                raise
+            error = fault.error
+        if error in ("too_long", "bad_request"):
+            return replace(came, error=error)
+        return replace(came, error="no_room", detail=f"no room for {_caps(body)} beyond the prompt: {came.detail}")
 
     def _read(self, content: bytes, body: dict[str, Any]) -> Completion:
         return read_answer(content, body.get("max_tokens"))

@@ -20,7 +20,21 @@ STATUSES = {
     "invalid_request": 400,
     "bad_request": 400,
 }
-OF_LENGTH = re.compile(r"context|length|too (long|large|many tokens)|longer than|max_new_tokens|max_model_len", re.I)
+# A refusal is about the length of a prompt where it names what is SENT and how MUCH, and no OTHER thing. Settings that only have
+# such a word in their name, as length_penalty, are none.
+SENT = re.compile(
+    r"\b(?:tokens?|context|prompts?|messages?|inputs|input (?:is|length|size)|max_model_len|context_length_exceeded)\b",
+    re.I,
+)
+MUCH = re.compile(
+    r"\btoo (?:long|large|many)\b|\blength\b|\blonger\b|exceed|overflow|\bmaximum\b|\bat most\b|\bup to \d|\bmust be <=|"
+    r"\b(?:less|fewer|more|greater) than \d",
+    re.I,
+)
+OTHER = re.compile(
+    r"\b(?:unrecognized|unknown|unexpected|unsupported|extra inputs|deadline|quota|rate limit|vocab\w*|array)\b", re.I
+)
+SHOWN = re.compile(r"""['"]input['"]:|\binput_value=""")  # what a validator tells after this is the request itself
 
 
 class Fault(Exception):
@@ -89,7 +103,8 @@ def read_refusal(content: bytes) -> str:
 
 def speaks_of_length(message: str) -> bool:
     """Tell whether a refusal is about too many tokens; every kind of server words it in its own way."""
-    return bool(OF_LENGTH.search(message))
+    said = SHOWN.split(message)[0]
+    return bool(SENT.search(said) and MUCH.search(said) and not OTHER.search(said))
 
 
 def pause_asked_for(headers: Mapping[str, str]) -> float:

@@ -84,7 +84,7 @@ def test_a_fault_that_passes_is_retried(server, fault):
         ("null", "no_text", 1),
         ("400", "bad_request", 1),
         ("422", "bad_request", 1),
-        ("413", "too_long", 1),
+        ("413", "too_long", 2),  # the second with a short answer behind it
     ],
 )
 def test_a_fault_that_stays_becomes_the_error_of_its_request_alone(server, fault, error, requests):
@@ -213,6 +213,41 @@ def test_a_cap_that_leaves_no_room_is_told_from_a_prompt_that_is_too_long(extra)
     assert (fits.error, long.error) == ("no_room", "too_long")
     name = "max_completion_tokens" if extra else "max_tokens"
     assert f"no room for {name}=400 beyond the prompt: This model's maximum context length is 300" in fits.detail
+
+
+@pytest.mark.parametrize(
+    ("again", "word"), [("the prompt is too long", "too_long"), ("unknown field min_p", "bad_request")]
+)
+def test_a_prompt_is_too_long_where_its_length_is_refused_with_a_short_answer_too(again, word):
+    with scripted_server(lambda asked: (400, {}, error([again, "the prompt is too long"][asked.tries == 1]))) as server:
+        [completion] = complete(server.url, PASSAGE)
+        assert (completion.error, completion.detail, len(server.asked)) == (word, "the prompt is too long", 2)
+
+
+def test_a_setting_whose_name_speaks_of_length_is_no_length():
+    with scripted_server(lambda asked: (400, {}, error("Unrecognized argument: length_penalty"))) as server:
+        [completion] = complete(server.url, PASSAGE, extra={"length_penalty": 2})
+        assert (completion.error, len(server.asked)) == ("bad_request", 1)
+
+
+@pytest.mark.parametrize("fault", [(429, {}, error("slow down")), (503, {}, error("away")), error("slow down", 429)])
+def test_a_fault_that_passes_is_no_proof_that_a_prompt_is_too_long(fault):
+    def answer(asked):
+        if asked.body["max_tokens"] > 100:
+            return 400, {}, error("This model's maximum context length is 512 tokens.")
+        return fault if asked.tries == 2 else chat()
+
+    with scripted_server(answer) as server:
+        [completion] = complete(server.url, PASSAGE, max_tokens=400)
+        assert (completion.error, len(server.asked)) == ("no_room", 4)
+
+
+def test_what_is_sent_to_learn_why_a_length_was_refused_waits_for_its_turn():
+    with scripted_server(lambda asked: (400, {}, error("the prompt is too long"))) as server:
+        began = time.monotonic()
+        completions = complete(server.url, *numbered(2), requests_per_minute=200)
+        assert ([each.error for each in completions], len(server.asked)) == (["too_long"] * 2, 4)
+    assert time.monotonic() - began > 0.5
 
 
 def test_requests_spread_over_several_servers_and_outlive_one_of_them():
