@@ -28,14 +28,20 @@ WORDS = {
 ENDINGS = {word: ending for ending, words in WORDS.items() for word in words.split()}
 
 
+def told(said: Any) -> str | None:
+    """Give the word in what was said of an end; None where that says nothing."""
+    if isinstance(said, dict):
+        said = said.get("type") or said.get("reason")
+    return str(said).strip() or None if said else None
+
+
 def ending(said: Any) -> str:
     """Give WHOLE, CAPPED or the error word of a failure for what was said as finish_reason; WHOLE where nothing was said.
 
     Case, and prefixes as in FinishReason.STOP and REASON_STOP, do not matter.
     """
-    if isinstance(said, dict):
-        said = said.get("type") or said.get("reason")
-    if said in (None, ""):
+    word = told(said)
+    if word is None:
         return WHOLE
-    word = str(said).strip().lower().rpartition(".")[2].replace("-", "_").replace(" ", "_")
+    word = word.lower().rpartition(".")[2].replace("-", "_").replace(" ", "_")
     return ENDINGS.get(word.removeprefix("finish_").removeprefix("reason_"), UNFINISHED)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from operators.models.engines.base import Completion
-from operators.models.engines.endings import CAPPED, REFUSED, TOOL_CALL, WHOLE, ending
+from operators.models.engines.endings import CAPPED, REFUSED, TOOL_CALL, UNFINISHED, WHOLE, ending, told
 from operators.models.engines.openai.protocol import (
     BROKEN_JSON,
     MOST_DETAIL,
@@ -19,6 +19,7 @@ from operators.models.engines.openai.protocol import (
 NO_TEXT = "no_text"
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking", "thoughts")
 TEXT_PARTS = (None, "text", "output_text")  # types of the parts of a content; all others (thinking, images) are no text
+ENDS = ("finish_reason", "stop_reason", "native_finish_reason", "finish_details")  # of a choice: the first that says it
 STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
 ADVICE = "Raise max_tokens, or have the model think less."
 
@@ -37,12 +38,15 @@ def read_answer(content: bytes, max_tokens: int | None = None) -> Completion:
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
         counts = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), count(cached) or 0
         text, refusal = _text(message.get("content")), message.get("refusal") or _refusal(message.get("content"))
-        reason, thoughts = choice.get("finish_reason"), _thoughts(message)
+        reason = next(filter(None, (told(choice.get(name)) for name in ENDS)), None)
+        thoughts = _thoughts(message)
     except BROKEN_JSON as error:
         raise Fault("bad_answer", f"the server's answer is no completion: {read_refusal(content)}") from error
     end = TOOL_CALL if not text and (message.get("tool_calls") or message.get("function_call")) else ending(reason)
     if reason is None and end == WHOLE and None not in (max_tokens, counts[1]) and counts[1] >= max_tokens:
         end = CAPPED
+    if choice.get("error") and end in (WHOLE, CAPPED):
+        raise Fault(UNFINISHED, _unfinished(reason, text, choice), answered=True)
     if refusal and not text:
         return Completion(None, None, *counts, error=REFUSED, detail=str(refusal)[:MOST_DETAIL])
     if end not in (WHOLE, CAPPED):
@@ -115,7 +119,8 @@ def _no_text(reason: Any, thoughts: int, tokens: int | None, end: str) -> str:
 def _streamed(content: bytes) -> dict[str, Any]:
     """Put the events of a stream together to the answer that it would have been without one."""
     message: dict[str, Any] = {}
-    reason, usage, done = None, None, False
+    said: dict[str, Any] = {}  # of the end
+    usage, done = None, False
     for event in _events(content):
         done = done or event is None
         if event is None:
@@ -126,12 +131,12 @@ def _streamed(content: bytes) -> dict[str, Any]:
         for choice in event.get("choices") or []:
             if choice.get("index") in (0, None):
                 _add(message, _message(choice))
-                reason = choice.get("finish_reason") or reason
-    if not (done or reason):
+                said |= {name: choice[name] for name in (*ENDS, "error") if choice.get(name)}
+    if not (done or said):
         raise Fault("endpoint_error", "the stream of the answer broke off")
     if not message:
         raise LookupError("no event of the stream says anything")
-    return {"choices": [{"message": message, "finish_reason": reason}], "usage": usage}
+    return {"choices": [{"message": message, **said}], "usage": usage}
 
 
 def _events(content: bytes) -> Iterator[dict[str, Any] | None]:

@@ -229,7 +229,8 @@ class OpenAIEngine:
         return replace(came, error="no_room", detail=f"no room for {_caps(body)} beyond the prompt: {came.detail}")
 
     def _read(self, content: bytes, body: dict[str, Any]) -> Completion:
-        return read_answer(content, body.get("max_tokens"))
+        caps = [cap for name in CAPS if (cap := count(body.get(name)))]
+        return read_answer(content, min(caps, default=None))
 
     def _refused(self, endpoint: Endpoint, began: float, error: Exception | str) -> Fault:
         trouble = f"{endpoint.name}{endpoint.way} ({endpoint.redacted(error)})"

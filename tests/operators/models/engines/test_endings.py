@@ -8,7 +8,7 @@ def test_a_natural_end_is_whole_whoever_says_it(said):
     assert ending(said) == "stop"
 
 
-@pytest.mark.parametrize("said", [None, ""])
+@pytest.mark.parametrize("said", [None, "", " ", {}, {"type": None}])
 def test_an_answer_of_which_no_end_is_told_is_whole(said):
     assert ending(said) == "stop"
 

@@ -69,10 +69,39 @@ def test_the_text_is_found_in_every_form_and_reasoning_is_left_out(body):
 
 
 @pytest.mark.parametrize(
-    "body", [chat(reason="max_tokens"), chat(reason=None), events(*deltas(*HALVES), {"usage": COUNTS})]
+    "body",
+    [
+        chat(reason="max_tokens"),
+        *(chat(reason=nothing) for nothing in (None, "", " ", {}, {"type": None})),
+        events(*deltas(*HALVES), {"usage": COUNTS}),
+        events(*deltas(*HALVES, reason={}), {"usage": COUNTS}),
+    ],
 )
 def test_an_answer_as_long_as_its_cap_is_capped_whether_the_server_says_so_or_not(body):
     assert read(body, max_tokens=40).finish_reason == "length"
+
+
+def ended(**said) -> dict:
+    """Give an answer whose choice says more, or something else, of its end."""
+    body = chat()
+    body["choices"][0] |= said
+    return body
+
+
+ELSEWHERE = [
+    {"finish_reason": None, "stop_reason": "max_tokens"},
+    {"finish_reason": "", "native_finish_reason": "MAX_TOKENS"},
+    {"finish_reason": {}, "finish_details": {"type": "max_tokens"}},
+    {"finish_details": {"type": "max_tokens"}, "finish_reason": None, "stop_reason": None},
+]
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_an_end_that_is_told_elsewhere_than_as_finish_reason_is_heard(said):
+    streamed = deltas(*HALVES)
+    streamed[-1]["choices"][0] |= said
+    assert [read(body).finish_reason for body in (ended(**said), events(*streamed, end=""))] == ["length"] * 2
+    assert read(ended(stop_reason="max_tokens")).finish_reason == "stop"  # vLLM has the stop string there
 
 
 @pytest.mark.parametrize(
@@ -116,6 +145,12 @@ def test_a_refusal_is_told_in_the_models_words(content):
         ({"choices": [{"message": {"content": "The"}, "finish_reason": "error", "error": {"message": "overloaded"}}]},
          "unfinished", "overloaded"),
         (events(*deltas(*HALVES, reason="abort")), "unfinished", "'abort'"),
+        (ended(error={"message": "upstream died"}), "unfinished", "'stop' after 113 characters: upstream died"),
+        (ended(finish_reason="length", error="upstream died"), "unfinished", "upstream died"),
+        (ended(finish_reason="content_filter", error="upstream died"), "filtered", "upstream died"),
+        (ended(finish_reason=None, native_finish_reason="SAFETY"), "filtered", "'SAFETY'"),
+        (events({"choices": [{"delta": {"content": TEXT}, "finish_reason": "stop", "error": "upstream died"}]}),
+         "unfinished", "upstream died"),
     ],
 )  # fmt: skip
 def test_half_an_answer_is_a_failure_that_may_pass_and_was_paid_for(body, word, detail):

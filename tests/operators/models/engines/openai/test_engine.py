@@ -224,6 +224,14 @@ def test_a_prompt_is_too_long_where_its_length_is_refused_with_a_short_answer_to
         assert (completion.error, completion.detail, len(server.asked)) == (word, "the prompt is too long", 2)
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_new_tokens", "n_predict"])
+def test_an_answer_as_long_as_its_cap_is_cut_whatever_the_cap_is_called(name):
+    with scripted_server(lambda asked: chat(reason=None)) as server:  # of 40 tokens
+        for cap, end in ((40, "length"), (41, "stop")):
+            [completion] = complete(server.url, PASSAGE, extra={"max_tokens": None, name: cap})
+            assert completion.finish_reason == end
+
+
 def test_a_setting_whose_name_speaks_of_length_is_no_length():
     with scripted_server(lambda asked: (400, {}, error("Unrecognized argument: length_penalty"))) as server:
         [completion] = complete(server.url, PASSAGE, extra={"length_penalty": 2})
