@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MOST_DETAIL = 500  # characters
+ANSWER_TRIES = 3  # of a request whose answers end in a failure
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Engine(Protocol):
     `complete` may be awaited from many tasks of one event loop at once; it never raises for a request's own fault, and it
     keeps `seats` requests running at the most, the others wait inside. An engine that dies is replaced inside `complete`
     and its requests are issued again, a bounded number of times; then EngineFailure. An answer that ended in a failure is
-    asked for again, a few times. `advice` says what the user should check where it refuses everyone.
+    asked for again, until ANSWER_TRIES have come, or as many as the engine's settings allow. `advice` says what the user
+    should check where it refuses everyone.
     """
 
     model: str

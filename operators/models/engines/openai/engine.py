@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from operators.errors import BadRequest
-from operators.models.engines.base import Completion, EngineFailure, Request
+from operators.models.engines.base import ANSWER_TRIES, Completion, EngineFailure, Request
 from operators.models.engines.openai.answers import read_answer
 from operators.models.engines.openai.endpoints import LONGEST_BACKOFF_S, PROXY_REFUSES, Endpoint, Endpoints, backoff
 from operators.models.engines.openai.protocol import (
@@ -28,7 +28,6 @@ from operators.settings import setting
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 MAY_PASS = (408, 409, 425, 429)  # and all of 5xx
 TIMEOUT_TRIES = 3
-ANSWER_TRIES = 3  # of a request whose answers are paid for and end in a failure
 FEWEST_LOST = 20  # requests in a row that must come to nothing before the endpoint is blamed, not they
 NOTHING_CAME = ("endpoint_error", "timeout", "bad_answer")
 CONNECT_TIMEOUT_S = 10.0

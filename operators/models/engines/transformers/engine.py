@@ -9,7 +9,7 @@ from typing import Any
 
 from operators.errors import BadRequest
 from operators.models.device import chosen_device
-from operators.models.engines.base import Completion, EngineFailure, Request
+from operators.models.engines.base import ANSWER_TRIES, Completion, EngineFailure, Request
 from operators.models.engines.chat import prompt_tokens
 from operators.models.engines.endings import CAPPED, WHOLE
 from operators.models.engines.transformers.row_sampling import RowLimits, RowSampler
@@ -85,8 +85,7 @@ class TransformersEngine:
     async def complete(self, request: Request) -> Completion:
         from jinja2 import TemplateError
 
-        if self._failure:
-            raise EngineFailure(self._failure)
+        self._check()
         try:
             ids = prompt_tokens(self._tokenizer, request.messages)
         except TemplateError as error:
@@ -99,9 +98,18 @@ class TransformersEngine:
             return Completion(
                 None, error="bad_request", detail=f"empty prompt, or sampling out of range: {request}"[:500]
             )
-        answer = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Waiting(request, ids, min(request.max_tokens, room), answer))
-        return await answer
+        return await self._to_an_end(request, ids, min(request.max_tokens, room))
+
+    async def _to_an_end(self, request: Request, ids: list[int], max_tokens: int) -> Completion:
+        """Issue a request again whose answer ended in a failure, a few times."""
+        for _ in range(ANSWER_TRIES):
+            self._check()  # nobody would look into the queue of an engine that has failed
+            answer = asyncio.get_running_loop().create_future()
+            self._queue.put_nowait(_Waiting(request, ids, max_tokens, answer))
+            completion = await answer
+            if completion.error is None or completion.completion_tokens is None:
+                break  # else there was an answer, and it broke off
+        return completion
 
     def _load(self) -> None:
         # Threads that spin while they wait lose most of their throughput where another process wants a core.
@@ -146,6 +154,10 @@ class TransformersEngine:
         except TimeoutError:
             pass  # what has come by now is the batch
         return batch
+
+    def _check(self) -> None:
+        if self._failure:
+            raise EngineFailure(self._failure)
 
     def _fail(self, why: str, batch: list[_Waiting] | None = None) -> None:
         self._failure = why

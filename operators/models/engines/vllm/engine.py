@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, NoReturn
 
 from operators.errors import BadRequest
-from operators.models.engines.base import Completion, EngineFailure, Request
+from operators.models.engines.base import ANSWER_TRIES, Completion, EngineFailure, Request
 from operators.models.engines.chat import prompt_tokens
 from operators.models.engines.context import ELSEWHERE, check_vllm_arguments
 from operators.models.engines.endings import CAPPED, WHOLE, ending
@@ -20,7 +20,6 @@ LIKELY_MAX_NUM_SEQS = 256  # vLLM's own for offline work on most devices; it dec
 FATAL_DEATHS = 3  # of the engine, with the same request in flight
 MOST_DEATHS_IN_A_ROW = 5  # without one completion between them
 FIRST_ANSWER_S = 120.0
-ANSWER_TRIES = 3  # of a request whose answers end in a failure
 CHECK_MODEL = (
     "Check chat template and generation_config.json of engine.vllm.model, and temperature, top_p and max_tokens."
 )

@@ -187,6 +187,8 @@ def test_half_an_answer_is_asked_for_again_and_never_taken(reason, error):
         lost = complete(server.url, *numbered(30), max_retries=8)
         assert {(each.text, each.error) for each in lost} == {(None, error)} and reason in lost[0].detail
         assert len(server.asked) == 90  # three times each: every answer is paid for
+        complete(server.url, *numbered(30), max_retries=1)
+        assert len(server.asked) == 150
 
 
 def test_an_error_under_a_good_status_is_met_as_under_its_own(server):

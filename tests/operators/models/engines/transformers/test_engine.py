@@ -161,19 +161,26 @@ def test_a_chat_template_that_refuses_a_request_is_told_of_with_it(runner, tiny_
     assert {answer.error for answer in answers} == {"bad_request"} and "no such role" in answers[0].detail
 
 
-def test_an_answer_that_ended_before_its_end_and_its_cap_is_no_answer(runner, tiny_model):
-    engine = TransformersEngine(TransformersConfig(model=tiny_model, batch_size=2))
+@pytest.mark.parametrize(("early", "tries", "error"), [(2, 3, None), (9, 3, "unfinished")])
+def test_an_answer_that_ended_before_its_end_and_its_cap_is_asked_for_again(runner, tiny_model, early, tries, error):
+    engine, made = TransformersEngine(TransformersConfig(model=tiny_model, batch_size=2)), []
 
     async def check():
         await engine.start()
         engine._ends, generate = [], engine._network.generate
-        engine._network.generate = lambda **words: generate(**words)[:, :-5]  # five tokens early
+
+        def cut(**words):
+            made.append(generate(**words))
+            return made[-1][:, : -5 if len(made) <= early else None]  # five tokens early
+
+        engine._network.generate = cut
         answer = await engine.complete(ask("early", max_tokens=16))
         await engine.stop()
         return answer
 
     answer = runner.run(check())
-    assert (answer.text, answer.error, answer.completion_tokens) == (None, "unfinished", 11)
+    assert (len(made), answer.error, answer.completion_tokens) == (tries, error, 11 if error else 16)
+    assert (answer.text is None) == bool(error)
 
 
 def test_a_model_that_is_not_there_fails_with_advice(runner, tmp_path):
