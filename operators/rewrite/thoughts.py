@@ -14,15 +14,27 @@ from operators.errors import BadRequest
 BETWEEN = "..."  # in a mark that a user names: what opens a thought ... what closes it
 
 NAMES = (
-    "think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|cot|chain_of_thought|inner_monologue|"
+    "think|thinking|thought|thoughts|reason|reasoning|reflection|scratch[_-]?pad|cot|chain[_-]of[_-]thought|inner[_-]monologue|"
     "antthinking|analysis"
 )
 TAG = (
     rf"(?:[\w.-]{{1,20}}[:_|])?(?:{NAMES})(?:[:_][\w.-]{{1,20}})?"  # <seed:think>, <longcat_think>, <think:opensource>
 )
+LESS, MORE = "(?:<|&lt;|\uff1c)", "(?:>|&gt;|\uff1e)"  # plain, escaped, and as East Asian keyboards write them
+
+
+def _opening(tag: str) -> str:
+    return rf"{LESS}[ \t]?{tag}(?:\s(?:(?!&gt;)[^<>\uff1e]){{0,80}})?(?<!/){MORE}"
+
+
+def _closing(tag: str) -> str:
+    """Match what closes a tag, and the tag that is closed at once: there is no thought, then."""
+    return rf"{LESS}[ \t]?/[ \t]?{tag}\s{{0,2}}{MORE}|{LESS}{tag}\s{{0,2}}/{MORE}"
+
+
 UPPER = "THINK|THINKING|THOUGHT|REASONING"
 OPEN = (
-    rf"<{TAG}(?:[ \t][^<>\n]{{0,80}})?>",
+    _opening(TAG),
     rf"\[(?-i:{UPPER})\]",  # Mistral's; in small letters it would be a link's text
     rf"◁(?:{NAMES})▷",
     rf"<\|(?:{NAMES})(?:_begin|_start)?\|>",
@@ -35,7 +47,7 @@ OPEN = (
     r"<details\b[^<>\n]{0,80}\breasoning\b[^<>\n]{0,80}>",
 )
 CLOSE = (
-    rf"</{TAG}[ \t]?>",
+    _closing(TAG),
     rf"\[/(?-i:{UPPER})\]",
     rf"◁/(?:{NAMES})▷",
     rf"<\|(?:/(?:{NAMES})|(?:{NAMES})_end)\|>",
@@ -54,25 +66,27 @@ FIRST = (
     r"\A\s*Thinking\.\.\.[ \t]*\n",
 )
 WITHIN = (r"Here(?:['\u2019]s| is) my response:", r"</details>", r"<\|end_message\|>", r"<\|end\|>")
-SIGNS = ("<", "[", "◁", "Here", "Thinking...", "...done")  # one of them is in every mark
+SIGNS = ("<", "&lt;", "\uff1c", "[", "◁", "Here", "Thinking...", "...done")  # one of them is in every mark
 
 # Channels: <|channel|>NAME<|message|>what is said in it<|end|>
 MESSAGE, CHANNEL, START = "<|message|>", "<|channel|>", "<|start|>"
 CHANNEL_END = re.compile(r"<\|(?:end|eom|eot|return|call)\|>")
 OWN = re.compile(r"\s*(?:assistant\s*)?(?:analysis|commentary|thought|thinking|to=(?!user\b))")
 # The same where the tokenizer has left out what stands between the names.
-BARE_OWN = re.compile(r"\A\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z\"'\u201c*(\d]|\s*\n)")
-BARE_FINAL = "assistantfinal"
-SPACED_FINAL = re.compile(r"(?<=\W)assistant\s{1,2}final(?=[\s:*])")
-BARE_LABEL = re.compile(r"\A\s*final(?=[A-Z\"\u201c*(]|\n)")
-LABEL = re.compile(r"\A\s*thought[ \t]*\n")  # Gemma's. The thought may be empty
 TALK = re.compile(
     r"\s*(?:Okay|Ok|Alright|Hmm|Let me|Let's|The user|We need|I need|I should|Here's a thinking|First,)\b"
 )
+BARE = re.compile(r"\A\s*(?:assistant\s*)?(?:analysis|commentary)")
+BARE_OWN = re.compile(rf"{BARE.pattern}(?=\w|[\"'\u201c*(]|\s*\n|\s+[A-Z\"\u201c]|(?i:{TALK.pattern}))")
+BARE_FINAL, BARE_THOUGHT = "assistantfinal", re.compile("assistant(?:analysis|commentary)")
+SPACED_FINAL = re.compile(r"(?<=\W)assistant\s{1,2}final(?=[\s:*])")
+BARE_LABEL = re.compile(r"\A\s*final(?=[A-Z\"\u201c*(]|\n)")
+LABEL = re.compile(r"\A\s*thought[ \t]*\n")  # Gemma's. The thought may be empty
 
 WRAPPER = re.compile(r"\A\s*<(answer|response|output|final_answer|final|solution|conclusion)>\s*", re.IGNORECASE)
 CODE = re.compile(r"`[^`\n]{1,200}`")
 FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+EMPTY_FENCE = re.compile(r"\A\s*```[\w-]*\s+```[ \t]*(?:\n\s*|\Z)")  # around a thought, before the answer
 
 
 class Thoughts:
@@ -93,7 +107,10 @@ class Thoughts:
         self.marks, self.own = re.compile("|".join(groups), re.IGNORECASE), bool(more)
 
     def cut(self, text: str, source: str) -> str:
-        """Give the answer without its reasoning: empty where it came to no answer, as it was where there is no reasoning."""
+        """Give the answer without its reasoning: as it was where there is none, empty where a thought does not end.
+
+        What stands before such a thought is no answer either: the model was not done.
+        """
         rest = _final_channel(text, source)
         if self.own or any(sign in rest for sign in SIGNS):
             rest = self._without_blocks(rest, source.lower())
@@ -125,9 +142,9 @@ class Thoughts:
                 inside = True
             elif mark.lastgroup == "close":
                 kept, begin = [], mark.end()
-        if not (begin or inside):
-            return text
-        return "".join([*kept, "" if inside else text[begin:].lstrip()])
+        if inside:
+            return ""
+        return EMPTY_FENCE.sub("", "".join([*kept, text[begin:].lstrip()])) if begin else text
 
 
 def _leads(mark: re.Match, text: str, said: str) -> bool:
@@ -145,7 +162,7 @@ def _pair(mark: str) -> tuple[str, str]:
         return re.escape(begin), re.escape(end)
     if re.fullmatch(r"\w[\w:.-]*", mark):
         name = re.escape(mark)
-        return rf"<{name}(?:[ \t][^<>\n]{{0,80}})?>|\[{name}\]", rf"</{name}[ \t]?>|\[/{name}\]"
+        return rf"{_opening(name)}|\[{name}\]", rf"{_closing(name)}|\[/{name}\]"
     raise BadRequest(
         f"clean.thoughts names {mark!r}. A mark is the name of a tag, as plan for <plan> and [PLAN], or what opens and what "
         "closes a thought with three dots between them, as <|plan|>...<|/plan|>."
@@ -157,9 +174,10 @@ def _final_channel(text: str, source: str) -> str:
     if MESSAGE in text and MESSAGE not in source:
         return _said_to_user(text)
     if BARE_FINAL in text and BARE_FINAL not in source:
-        return text.rpartition(BARE_FINAL)[2].lstrip(" :\n")
-    if text.lstrip().startswith("analysis") and (final := list(SPACED_FINAL.finditer(text))):
-        return text[final[-1].end() :].lstrip(" :\n")
+        final = text.rpartition(BARE_FINAL)[2].lstrip(" :\n")
+        return "" if BARE_THOUGHT.search(final) else final
+    if BARE.match(text) and (finals := list(SPACED_FINAL.finditer(text))):
+        return text[finals[-1].end() :].lstrip(" :\n")
     if BARE_OWN.match(text) and not BARE_OWN.match(source):
         return ""
     if (label := LABEL.match(text)) and not LABEL.match(source):
@@ -171,13 +189,13 @@ def _final_channel(text: str, source: str) -> str:
 def _said_to_user(text: str) -> str:
     """Join the pieces of an answer in channels whose channel is not one of the model's own."""
     header, *pieces = text.split(MESSAGE)
-    said = []
+    said, thinks = [], False
     for piece in pieces:
-        end = CHANNEL_END.search(piece)
-        if not OWN.match(_channel(header)):
+        end, own = CHANNEL_END.search(piece), OWN.match(_channel(header))
+        if not own:
             said.append(piece[: end.start()] if end else piece.partition(CHANNEL)[0])
-        header = piece[end.end() :] if end else piece
-    return "".join(said)
+        header, thinks = piece[end.end() :] if end else piece, bool(own and not end)
+    return "" if thinks else "".join(said)
 
 
 def _channel(header: str) -> str:
@@ -195,16 +213,23 @@ def _unwrapped(text: str) -> str:
 
 
 def _shown(text: str, marks: Sequence[re.Match]) -> set[int]:
-    """Find the marks that are shown in code: where they begin. A fence in which more closes than opens shows nothing."""
+    """Find the marks that are shown in code: where they begin.
+
+    A fence in which more closes than opens shows nothing, nor does code that begins the answer: models put it around thoughts.
+    """
     if not marks or "`" not in text:
         return set()
     places = [mark.start() for mark in marks]
     fences = [found.start() for found in FENCE.finditer(text)]
+    start = len(text) - len(text.lstrip())
     shown: set[int] = set()
     for begin, end in zip(fences[0::2], fences[1::2], strict=False):
+        if begin <= start:
+            continue
         within = range(bisect(places, begin), bisect(places, end))
         opened = sum(marks[index].lastgroup in ("open", "first") for index in within)
         shown.update(places[index] for index in within if 2 * opened >= len(within))
     for code in CODE.finditer(text):
-        shown.update(places[bisect(places, code.start()) : bisect(places, code.end())])
+        if code.start() > start:
+            shown.update(places[bisect(places, code.start()) : bisect(places, code.end())])
     return shown
