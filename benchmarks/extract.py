@@ -21,8 +21,8 @@ from operators.storage.formats.warc import HTML, Warc
 from operators.storage.frames import Frame
 from operators.storage.listing import list_input, split_input
 from operators.storage.watched import Watched
-from operators.text.extract import EXTRACTORS
-from operators.text.extract.process import process_of
+from operators.text.extract import EXTRACTORS, NoText
+from operators.text.extract.process import Process, process_of
 
 Page = tuple[bytes, str]  # HTML, and the charset that the server named
 
@@ -50,11 +50,18 @@ def page_of(block: bytes) -> Iterator[Page]:
 def measured(by: str, found: list[Page]) -> tuple[list[str], float, float]:
     """Give the texts of pages, and the CPU and wall seconds that they took."""
     process = process_of(by)
-    process.extract(*found[0])  # it is started, and has loaded what it loads at its first page
+    text_of(process, found[0])  # it is started, and has loaded what it loads at its first page
     child = psutil.Process(process.running.pid)
     cpu, began = sum(child.cpu_times()[:2]), time.monotonic()
-    texts = [process.extract(*page) or "" for page in found]
+    texts = [text_of(process, page) for page in found]
     return texts, sum(child.cpu_times()[:2]) - cpu, time.monotonic() - began
+
+
+def text_of(process: Process, page: Page) -> str:
+    try:
+        return process.extract(*page) or ""
+    except NoText:
+        return ""
 
 
 def words(texts: list[str]) -> list[Counter]:

@@ -15,7 +15,7 @@ from operators.storage.frames import ARC, ARC_START, MAX_BLOCK, WARC, WARC_START
 from operators.storage.packing import bare_name
 from operators.storage.sniff import foreign
 from operators.storage.window import Window
-from operators.text.extract import decode, extract
+from operators.text.extract import NoText, decode, extract
 from operators.text.extract.base import DEFAULT, ExtractConfig
 
 DOCUMENTS = ("response", "resource", "conversion")  # the kinds of record that are documents
@@ -98,7 +98,10 @@ def _document(head: RecordHead, type: str, body: bytes, by: ExtractConfig) -> Ro
         return text_row(text, head.id, _metadata(head, mime))
     if mime not in HTML and (mime or not body.lstrip().startswith(b"<")):
         return _rejected(head, "not_html", mime or "no media type", type)
-    text = extract(body, charset, by.by)
+    try:
+        text = extract(body, charset, by.by)
+    except NoText as cause:
+        return _rejected(head, cause.reason, str(cause), type)
     if text is None:
         return _rejected(head, "no_main_text", None, type)
     return text_row(text, head.id, _metadata(head, mime))

@@ -7,8 +7,8 @@ trafilatura.py    by rules and fallbacks made for precision
 resiliparse.py    by rules made for speed
 """
 
-from operators.text.extract.base import EXTRACTORS, ExtractConfig, ExtractorFailure
+from operators.text.extract.base import EXTRACTORS, ExtractConfig, ExtractorFailure, NoText
 from operators.text.extract.charset import decode
 from operators.text.extract.process import extract
 
-__all__ = ["EXTRACTORS", "ExtractConfig", "ExtractorFailure", "decode", "extract"]
+__all__ = ["EXTRACTORS", "ExtractConfig", "ExtractorFailure", "NoText", "decode", "extract"]

@@ -18,6 +18,19 @@ MainText = Callable[[str], str | None]
 EXTRACTORS = ("trafilatura", "resiliparse")
 
 
+class NoText(Exception):
+    """A page came to nothing, and not because it has no text. `reason` is a word for the reason column, the message the cause.
+
+    deadline, crash    it hung or ended the process that extracts
+    too_large          it was not even tried
+    no_main_text       the extractor raised
+    """
+
+    def __init__(self, reason: str, cause: str):
+        super().__init__(cause)
+        self.reason = reason
+
+
 class ExtractorFailure(RuntimeError):
     """The process that extracts cannot be started: no page is to blame."""
 

@@ -15,26 +15,30 @@ from contextlib import suppress
 from functools import lru_cache
 from select import select
 
-from operators.text.extract.base import ExtractorFailure, load
+from operators.text.extract.base import ExtractorFailure, NoText, load
 from operators.text.extract.charset import decode
 
 SECONDS = 30.0  # for one page
 START_SECONDS = 120.0
 MAX_HTML = 2**24  # bytes; a parsed page takes some 30 times its size in memory
+TRIES = 2  # of a page under which the process ends: it may have ended for a reason of its own
+MOST_CAUSE = 500  # characters of what an extractor raised
 
 REQUEST = struct.Struct("!II")  # bytes of the charset's name, bytes of the page
-ANSWER = struct.Struct("!i")  # bytes of the text, -1 where there is none
+ANSWER = struct.Struct("!?I")  # whether there is a text, empty where none was found; bytes of it, or of what was raised
 READY = b"\n"
 SERVE = f"import sys, {__name__} as process; process.serve(sys.argv[1])"  # this module is not imported twice, as -m would have it
 
 
 def extract(html: bytes, charset: str | None = None, by: str = "trafilatura") -> str | None:
-    """Return the main text of a page, null where there is none, or none within SECONDS and MAX_HTML.
+    """Return the main text of a page, null where it has none.
 
-    `charset` is what the server said. Raises nothing for what is in the page; ExtractorFailure where the extractor cannot
-    be loaded.
+    `charset` is what the server said. Raises NoText where the page came to nothing for another cause; ExtractorFailure where
+    the extractor cannot be loaded.
     """
-    if len(html) > MAX_HTML or not html.strip():
+    if len(html) > MAX_HTML:
+        raise NoText("too_large", f"the page has {len(html):,} bytes, {MAX_HTML:,} are read at the most")
+    if not html.strip():
         return None
     return process_of(by).extract(html, charset or "")
 
@@ -54,25 +58,28 @@ class Process:
         atexit.register(self._stop)
 
     def extract(self, html: bytes, charset: str) -> str | None:
-        """Ask twice where the process ends under the question, because it may have ended for a reason of its own."""
+        """Ask again where the process ends under the question. Raises as the function of this name."""
         with self._lock:
-            for _ in range(2):
+            for _ in range(TRIES):
                 try:
                     return self._ask(html, charset.encode())
-                except TimeoutError:
+                except TimeoutError as error:
                     self._stop()
-                    return None
+                    raise NoText("deadline", f"{self.by} found no text within {SECONDS:g} s") from error
                 except (BrokenPipeError, EOFError):
                     self._stop()
-        return None
+        raise NoText("crash", f"the process of {self.by} ended under it, {TRIES} times")
 
     def _ask(self, html: bytes, charset: bytes) -> str | None:
         process = self._started()
         deadline = time.monotonic() + SECONDS
         process.stdin.write(REQUEST.pack(len(charset), len(html)) + charset + html)
         process.stdin.flush()
-        (size,) = ANSWER.unpack(_read(process, ANSWER.size, deadline))
-        return None if size < 0 else _read(process, size, deadline).decode()
+        found, size = ANSWER.unpack(_read(process, ANSWER.size, deadline))
+        said = _read(process, size, deadline).decode()
+        if not found:
+            raise NoText("no_main_text", f"{self.by} raised {said}")
+        return said or None
 
     def _started(self) -> subprocess.Popen:
         if self.running is None:
@@ -131,11 +138,9 @@ def serve(by: str) -> None:
         name_size, html_size = REQUEST.unpack(header)
         charset = requests.read(name_size).decode()
         try:
-            text = main_text(decode(requests.read(html_size), charset))
-        except (
-            BaseException
-        ):  # extractors and parsers raise of everything; a page without a text is what the caller hears of
-            text = None
-        answer = (text or "").strip().encode(errors="ignore")
-        answers.write(ANSWER.pack(len(answer) or -1) + answer)
+            found, said = True, (main_text(decode(requests.read(html_size), charset)) or "").strip()
+        except BaseException as error:  # extractors and parsers raise of everything
+            found, said = False, f"{type(error).__name__}: {error}"[:MOST_CAUSE]
+        answer = said.encode(errors="ignore")
+        answers.write(ANSWER.pack(found, len(answer)) + answer)
         answers.flush()

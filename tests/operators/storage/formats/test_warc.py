@@ -17,7 +17,7 @@ from operators.storage.formats import warc
 from operators.storage.frames import RecordHead
 from operators.storage.listing import list_input, split_input
 from operators.storage.reading import check_input, read_documents
-from operators.text.extract import ExtractConfig
+from operators.text.extract import ExtractConfig, NoText
 from tests.operators.storage.documents import LOCAL, assert_tiled, pieces, rows
 
 PARAGRAPH = "<p>This paragraph speaks of mills and rivers, at a length that no extractor would mistake for a menu.</p>"
@@ -123,6 +123,16 @@ def test_a_page_without_text_leaves_with_a_reason_that_names_it(tmp_path):
     ]  # fmt: skip
     assert found[0]["detail"] == "404; <urn:uuid:1> of http://site/1"
     assert [row["text"] for row in found[-2:]] == ["본문", "text as it is"]
+
+
+@pytest.mark.parametrize("reason", ["deadline", "crash", "too_large"])
+def test_a_page_that_no_text_was_looked_for_in_to_the_end_is_no_page_without_text(tmp_path, monkeypatch, reason):
+    def extract(*_) -> None:
+        raise NoText(reason, "it hung")
+
+    monkeypatch.setattr(warc, "extract", extract)
+    (row,) = rows(write(tmp_path, [record(http("page"), id=1)]))
+    assert (row["reason"], row["detail"]) == (reason, "it hung; <urn:uuid:1> of http://site/1")
 
 
 def too_long(page: bytes) -> bytes:
