@@ -8,6 +8,8 @@ from operators.storage.base import UNREADABLE
 
 FAILED = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
 
+NO_TEXT = "no_text"  # of a stage that asks a model: it ended well, without a text
+
 Blame = tuple[
     str | None, str
 ]  # a kind of rows (null: any) and the reason for which it came to nothing through no fault of its rows
@@ -47,6 +49,11 @@ class Reasons:
     def is_unanswered(self, reason: str) -> bool:
         """Whether it failed, or what came was no whole answer: the rows have no part in what all of them meet so."""
         return has_failed(reason, self.asking) or reason in self.no_whole_answer
+
+    def judged_as(self, reason: str) -> str:
+        """Name what a reason is a sign of: that no answer came shows itself in several, by how far the model got."""
+        stage, _, word = reason.partition("/")
+        return NO_TEXT if reason in self.no_whole_answer or (stage in self.asking and word == NO_TEXT) else reason
 
     def advice_on(self, reason: str) -> str:
         stage, _, rule = reason.partition("/")

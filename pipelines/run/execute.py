@@ -167,7 +167,8 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> 
 def _work(pipeline: Pipeline, work: list, keeper: Keeper, board: Any) -> None:
     gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
     board.add.remote(pipeline.of_all(work))
-    board.known_good.remote(list(keeper.tenure.state.counts.get("kept", {})))
+    state = keeper.tenure.state
+    board.resume.remote(state.counts.get("kept", {}), sum(map(len, state.redo.values())))
     with _failures_explained(board):
         pipeline.stream(work, keeper.tenure.ledger, Reporter(board))
 

@@ -1,18 +1,21 @@
 """What becomes of nearly all answers is not the documents' doing: the engine or the settings are to blame, and the run stops.
 
 The rule, for each kind of rows: of its newest WINDOW answers, at least FEWEST (FEWEST_BY_RULE where a rule turned them down,
-which may be right about a stretch of documents), a `share` came to nothing for one and the same reason. What the artifact has
-kept of a kind before counts as a whole window of good answers, so that the last, bad documents of a corpus do not stop a resumed
-run.
+which may be right about a stretch of documents), a `share` came to nothing for one and the same reason. And while no engine of
+this run has answered any request of a kind: of FEWEST requests, the same share.
+
+So that the last, bad documents of a corpus do not stop a resumed run, what the artifact has kept of a kind before counts as good
+answers, up to a whole window of them, and more requests have to be lost: FEWEST_RESUMED, beside those that are known to be bad.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from operators.table import ORIGINAL
 from pipelines.reasons import Blame, Reasons
 
-FEWEST, FEWEST_BY_RULE, WINDOW = 20, 100, 1000  # answers
+FEWEST, FEWEST_BY_RULE, FEWEST_RESUMED, WINDOW = 20, 100, 200, 1000  # answers
 
 
 class Fate(NamedTuple):
@@ -38,17 +41,21 @@ class Verdicts:
         # The reasons for which requests of a kind (null: of all) came to nothing, while no engine has answered any.
         self.lost: dict[str | None, Counter] = {}
         self.cleared: set[str | None] = set()
+        self.resumed: set[str | None] = set()  # kinds (null: any) of which the artifact has kept some before
+        self.known_bad = 0
         self.newest: dict[str, Newest] = {}
 
     def judge(self, share: float | None, reasons: Reasons) -> None:
         """Begin to judge; a share of null: never. `reasons` are those of the pipeline."""
         self.share, self.reasons = share, reasons
 
-    def known_good(self, kinds: Iterable[str]) -> None:
-        """Take down of which kinds something is kept from before."""
-        for kind in kinds:
-            self.was_answered(kind)
-            self.newest[kind] = Newest([None] * WINDOW)
+    def resume(self, kept: Mapping[str, int], known_bad: int) -> None:
+        """Take down how many rows of each kind are kept from before, and how many that failed are to be done again."""
+        self.known_bad = known_bad
+        for kind, rows in kept.items():
+            if kind != ORIGINAL:
+                self.resumed |= {kind, None}
+                self.newest[kind] = Newest([None] * min(rows, WINDOW))
 
     def was_answered(self, kind: str) -> None:
         """Take down that an engine has answered a request of a kind: engines can, whatever is made of the answer."""
@@ -62,8 +69,9 @@ class Verdicts:
             reasons = self.lost.setdefault(key, Counter())
             reasons[fate.reason] += 1
             of, count = reasons.total(), reasons[fate.reason]
-            if of >= FEWEST and count >= self.share * of:
-                return self._verdict(key, fate, f"{count:,} of the first {of:,} requests")
+            fewest = FEWEST_RESUMED + self.known_bad if key in self.resumed else FEWEST
+            if of >= fewest and count >= self.share * of:
+                return self._verdict(key, [fate.reason], fate.said, f"{count:,} of the first {of:,} requests")
         return None
 
     def became(self, kind: str, fates: Sequence[Fate]) -> Verdict | None:
@@ -71,21 +79,23 @@ class Verdicts:
         newest = self.newest.setdefault(kind, Newest())
         for fate in fates:
             newest.add(fate.reason)
-        reason, count = newest.commonest()
-        of, fewest = len(newest), FEWEST if reason and self.reasons.is_unanswered(reason) else FEWEST_BY_RULE
-        if self.share is None or reason is None or of < fewest or count < self.share * of:
+        reasons, count = newest.commonest(self.reasons.judged_as)
+        of, fewest = len(newest), FEWEST if reasons and self.reasons.is_unanswered(reasons[0]) else FEWEST_BY_RULE
+        if self.share is None or not reasons or of < fewest or count < self.share * of:
             return None
-        last = next((fate for fate in reversed(fates) if fate.reason == reason), Fate(reason))
-        return self._verdict(kind, last, f"{count:,} of the newest {of:,} answers")
+        said = next((fate.said for fate in reversed(fates) if fate.reason in reasons), "")
+        return self._verdict(kind, reasons, said, f"{count:,} of the newest {of:,} answers")
 
-    def _verdict(self, kind: str | None, fate: Fate, share: str) -> Verdict:
+    def _verdict(self, kind: str | None, reasons: list[str], said: str, share: str) -> Verdict:
+        """Word what is to blame for some reasons that are judged as one, the commonest first."""
         of = f" in {self.reasons.kind} {kind!r}" if kind else ""
+        also = f" (also told as {', '.join(reasons[1:])})" if reasons[1:] else ""
         message = (
-            f"{share}{of} came to nothing for one reason, {fate.reason}, so the engine or the settings are to blame and not the "
-            f"documents. The last of them: {fate.said.rstrip('.')}. {self.reasons.advice_on(fate.reason)} They are not settled. "
+            f"{share}{of} came to nothing for one reason, {reasons[0]}{also}, so the engine or the settings are to blame and not "
+            f"the documents. The last of them: {said.rstrip('.')}. {self.reasons.advice_on(reasons[0])} They are not settled. "
             "Once that is mended, the same command goes on; with faults.give_up_share=null it goes on as it is."
         )
-        return Verdict(" ".join(message.split()), ((kind, fate.reason),))
+        return Verdict(" ".join(message.split()), tuple((kind, reason) for reason in reasons))
 
 
 class Newest:
@@ -106,8 +116,11 @@ class Newest:
         if len(self.reasons) > WINDOW:
             self.counts[self.reasons.popleft()] -= 1
 
-    def commonest(self) -> tuple[str | None, int]:
-        """Give the reason for which most came to nothing, and their number; null where none did."""
-        bad = [(count, reason) for reason, count in self.counts.items() if reason and count]
-        count, reason = max(bad, default=(0, None))
-        return reason, count
+    def commonest(self, judged_as: Callable[[str], str]) -> tuple[list[str], int]:
+        """Give the reasons, judged as one, for which most came to nothing, the commonest first, and the number of all of them."""
+        groups: dict[str, Counter] = {}
+        for reason, count in self.counts.items():
+            if reason and count:
+                groups.setdefault(judged_as(reason), Counter())[reason] = count
+        most = max(groups.values(), key=Counter.total, default=Counter())
+        return [reason for reason, _ in most.most_common()], most.total()

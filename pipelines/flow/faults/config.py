@@ -29,8 +29,8 @@ class AnswerFaults(FaultConfig):
 
     give_up_share: float | None = setting(
         0.95,
-        "share of a style's newest 1000 answers (at least 20) that come to nothing for one reason, at which the run stops: the "
-        "engine or the settings are to blame, not the documents; null: never",
+        "share of a style's newest 1000 answers (at least 20, or 100 where a rule turns them down) that come to nothing for one "
+        "reason, at which the run stops: the engine or the settings are to blame, not the documents; null: never",
         identity=False,
     )
 

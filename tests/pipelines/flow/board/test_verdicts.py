@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.flow.board.verdicts import FEWEST, FEWEST_BY_RULE, WINDOW, Fate, Verdicts
+from pipelines.flow.board.verdicts import FEWEST, FEWEST_BY_RULE, FEWEST_RESUMED, WINDOW, Fate, Verdicts
 from pipelines.rephrase.rows import REASONS
 
 GOOD, REFUSED, LATE = Fate(None), Fate("rephrase/bad_request", "no such field"), Fate("rephrase/timeout")
@@ -66,11 +66,50 @@ def test_a_bad_stretch_after_good_answers_must_fill_the_window():
     assert "950 of the newest 1,000 answers" in next(filter(None, stretches)).message
 
 
+@pytest.mark.parametrize(
+    ("signs", "advice"),
+    [
+        (["rephrase/no_text", "clean/truncated"], "also told as clean/truncated"),
+        (["clean/only_reasoning", "clean/truncated", "clean/empty", "rephrase/no_text"], "Raise max_tokens"),
+    ],
+)
+def test_an_answer_that_never_came_is_one_reason_in_whatever_ways_it_shows(signs, advice):
+    fates = [Fate(sign) for sign in signs] * FEWEST
+    verdict = judge().became("qa", [Fate(signs[0], "hm"), *fates])
+    assert set(verdict.blamed) == {("qa", sign) for sign in signs}
+    assert f"for one reason, {signs[0]} (also" in verdict.message and advice in verdict.message
+    other = [Fate("rephrase/no_room"), Fate("rephrase/too_long"), Fate("clean/copy")]
+    assert judge().became("qa", [Fate(signs[0]), *other] * FEWEST) is None
+
+
 def test_what_was_kept_before_counts_as_good():
     verdicts = judge()
-    verdicts.known_good(["qa"])
-    assert not any(lost(verdicts, "qa", REFUSED, 3 * FEWEST)) and verdicts.became("qa", [REFUSED] * 900) is None
+    verdicts.resume({"qa": 5000, "original": 70}, known_bad=0)
+    assert not any(lost(verdicts, "qa", REFUSED, FEWEST_RESUMED - 1)) and verdicts.became("qa", [REFUSED] * 900) is None
+    assert lost(verdicts, "qa", REFUSED, 1)[0].blamed == (("qa", "rephrase/bad_request"),)
     assert verdicts.became("easy", [REFUSED] * FEWEST)
+
+
+def test_a_little_that_was_kept_before_counts_for_no_more_than_that():
+    verdicts = judge()
+    verdicts.resume({"qa": 1}, known_bad=0)
+    assert verdicts.became("qa", [REFUSED] * (FEWEST - 2)) is None and verdicts.became("qa", [REFUSED])
+
+
+def test_an_engine_that_answers_nobody_any_more_stops_a_resumed_run_but_not_what_is_known_to_be_bad():
+    for known_bad in (0, 1000):
+        verdicts = judge()
+        verdicts.resume({"qa": 10**6}, known_bad)
+        answered = lost(verdicts, "qa", Fate("rephrase/no_room"), FEWEST_RESUMED + known_bad)
+        assert not any(answered[:-1]) and answered[-1].blamed == (("qa", "rephrase/no_room"),)
+    verdicts.was_answered("qa")
+    assert not any(lost(verdicts, "qa", REFUSED, 5000))
+
+
+def test_real_text_that_was_kept_before_clears_no_engine():
+    verdicts = judge()
+    verdicts.resume({"original": 5000}, known_bad=0)
+    assert lost(verdicts, "qa", REFUSED, FEWEST)[-1]
 
 
 def test_nobody_is_judged_before_the_share_is_told_or_where_it_is_null():
