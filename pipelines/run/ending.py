@@ -1,7 +1,7 @@
 """What a run says at its end of what failed, and of why nothing was kept."""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,32 +19,34 @@ SHOWN = 300  # characters of an example
 
 
 def tell_end(card: Card, units: Units, place: Place, counts: Counts, say: Callable[[str], None]) -> None:
-    """Say what failed, and where nothing was kept, why. Raises RunFailed where nothing was kept and no rule wanted that."""
+    """Say what failed, and where nothing was kept, why. Raises RunFailed where nothing was kept, and not by rules alone."""
     if failed := failures(counts, units.asking):
         say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
     if card.made(counts):
         return
-    reasons = why(counts, card.surplus)
+    reasons = why(counts)
+    surplus = Counter({reason: reasons.pop(reason) for reason in card.surplus & reasons.keys()})
     if not reasons:
-        say("note: no row was kept: there was nothing in the input.")
+        too_many = f"all {surplus.total():,} rows were good, and left as {', '.join(surplus)}"
+        say(f"note: no row was kept: {too_many if surplus else 'there was nothing in the input'}.")
         return
-    reason, count = reasons.most_common(1)[0]
-    said = f"nothing was kept at {place.url}: {count:,} of {reasons.total():,} came to nothing as {reason}."
-    said += _example(place, reason)
-    if card.is_a_rule(reason):
+    commonest, *others = (reason for reason, _ in reasons.most_common())
+    failure = next((reason for reason in (commonest, *others) if not card.is_a_rule(reason)), None)
+    also = f", {reasons[failure]:,} as {failure}" if failure in others else ""
+    said = f"nothing was kept at {place.url}: {reasons[commonest]:,} of {reasons.total():,} came to nothing as {commonest}{also}."
+    said += _example(place, failure or commonest)
+    if failure is None:
         say(f"note: {said} They stand in rejected/.")
     else:
-        again = " `--retry failed` does it again." if units.has_failed(reason) else ""
+        again = " `--retry failed` does it again." if units.has_failed(failure) else ""
         raise RunFailed(f"{said}{again} With other settings, --new begins another artifact.")
 
 
-def why(counts: Counts, surplus: Collection[str]) -> Counter:
-    """Count the reasons for which rows left, but for real text and what was too many."""
+def why(counts: Counts) -> Counter:
+    """Count the reasons for which rows left, but for real text."""
     reasons = Counter()
     for kind, some in counts.get("rejected", {}).items():
-        reasons.update(
-            {reason: number for reason, number in some.items() if kind != ORIGINAL and reason not in surplus}
-        )
+        reasons.update(some if kind != ORIGINAL else {})
     return reasons
 
 
