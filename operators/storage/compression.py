@@ -201,11 +201,14 @@ def _lz4(parts: Parts) -> Parts:
     stream = Stream(parts)
     watched = Watched(stream)
     unpacking = pa.CompressedInputStream(pa.PythonFile(watched, "r"), "lz4")
+    wrong = None
     try:
         yield from iter(lambda: unpacking.read(STEP), b"")
     except (OSError, pa.ArrowException) as error:
         watched.raise_failure()
-        yield stream.gap or Gap(str(error))
+        wrong = Gap(str(error))
+    if gap := stream.gap or wrong:
+        yield gap
 
 
 def _transcoded(parts: Parts, encoding: str) -> Parts:

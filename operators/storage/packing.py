@@ -7,6 +7,8 @@ its byte order mark tells which.
 import re
 from typing import BinaryIO
 
+from operators.storage.sniff import format_of
+
 HEAD = 128  # first bytes of a file that tell what it is
 # Frames that hold no content, in the formats of lz4 and zstandard; some hold the dictionary of a WARC.
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
@@ -22,7 +24,7 @@ BEGINS = {
     "utf-16-be": re.compile(rb"\xfe\xff"),
 }
 ENDINGS = tuple(name for name in BEGINS if name.startswith("."))
-CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # characters that no text has
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c\x1d\x1f]")  # characters that no text has, and no JSON with separators
 
 
 def packing(name: str) -> str | None:
@@ -46,9 +48,9 @@ def packed_how(handle: BinaryIO, name: str) -> str | None:
 def told_by(head: bytes, ending: str | None) -> str | None:
     """Tell how something is packed that begins so, and whose name ends so.
 
-    The name decides only where the beginning is broken, which is seen by what no text has.
+    The name decides only where the beginning is broken, which is seen by what neither a text nor a known format begins with.
     """
     if ending == ".lz4" and SKIPPABLE.match(head):
         return ending
     found = next((how for how, begins in BEGINS.items() if begins.match(head)), None)
-    return found or (ending if CONTROL.search(head) else None)
+    return found or (ending if ending and CONTROL.search(head) and not format_of(head) else None)

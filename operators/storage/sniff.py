@@ -1,5 +1,7 @@
 """What a file is, told from its first bytes."""
 
+from collections.abc import Mapping
+
 from operators.storage.registry import readers
 
 # Beside those of the formats, which say it themselves (Format.magic).
@@ -15,5 +17,13 @@ MAGIC = {
 
 def foreign(head: bytes) -> str | None:
     """Name the kind of file that begins like this where it is none that holds UTF-8 lines, else null."""
-    kinds = MAGIC | {magic: kind for _, reader in readers() for magic, kind in reader.magic.items()}
+    return format_of(head) or _kind(head, MAGIC)
+
+
+def format_of(head: bytes) -> str | None:
+    """Name the format whose files begin like this, where one is told by that."""
+    return next((kind for _, reader in readers() if (kind := _kind(head, reader.magic))), None)
+
+
+def _kind(head: bytes, kinds: Mapping[bytes, str]) -> str | None:
     return next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)

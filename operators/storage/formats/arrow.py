@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from operators.storage.base import BROKEN, CORRUPT, Split
+from operators.storage.base import BROKEN, CORRUPT, MAX_RECORD, Split
 from operators.storage.compression import Stream, blocks
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat, said
@@ -89,10 +89,11 @@ def _batches(stream: Stream) -> Iterator[pa.RecordBatch]:
             raise ValueError("the file has no end mark, and may be cut off there")
         if head == WITH_FOOTER:
             _pass_footer(stream)
-            return
         head = stream.read(len(WITH_FOOTER))
-        if head and not head.startswith(MESSAGE):
+        if head and not head.startswith((MESSAGE, WITH_FOOTER)):
             raise ValueError("what comes after the end mark is no stream of Arrow")
+    if stream.gap:  # which looks like the end of the file, and need not be
+        raise ValueError(stream.gap.error)
 
 
 def _opened(stream: Stream) -> pa.RecordBatchStreamReader:
@@ -103,12 +104,19 @@ def _opened(stream: Stream) -> pa.RecordBatchStreamReader:
 
 
 def _pass_footer(stream: Stream) -> None:
-    """Read a file to its end. Raises ValueError where its footer is not there."""
-    last = b""
+    """Read on to the end of a footer, which is told by its length before the mark. Raises ValueError where there is none."""
+    footer, at = b"", 0
     while some := stream.read(CHUNK):
-        last = (last + some)[-len(FOOTER_END) :]
-    if last != FOOTER_END:
-        raise ValueError("the file is cut off in its footer")
+        footer += some
+        while (at := footer.find(FOOTER_END, at)) >= 0:
+            if at >= 4 and int.from_bytes(footer[at - 4 : at], "little") == at - 4:
+                stream.unread(footer[at + len(FOOTER_END) :])
+                return
+            at += 1
+        if len(footer) > MAX_RECORD:
+            raise ValueError(f"its footer has more than {MAX_RECORD} bytes")
+        at = max(0, len(footer) - len(FOOTER_END))
+    raise ValueError("the file is cut off in its footer")
 
 
 def _wrong_with(batch: pa.RecordBatch) -> str | None:

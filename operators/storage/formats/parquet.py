@@ -1,22 +1,30 @@
-"""Parquet: a split has the row groups that begin in its byte range, about; the task reads the footer, not the driver."""
+"""Parquet: a split has the row groups that begin in its byte range, about; the task reads the footer, not the driver.
+
+It is read from its end. A file that is packed as a whole is unpacked first, beyond HELD bytes into a temporary file.
+"""
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import ClassVar
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from operators.storage.base import BROKEN, CORRUPT, Split
+from operators.storage.base import BROKEN, CORRUPT, END, UNREADABLE, Split
+from operators.storage.compression import Gap, blocks
 from operators.storage.config import InputConfig
 from operators.storage.formats.base import Damage, Record, Row, WrongFormat, said
 from operators.storage.formats.batch_rows import BatchRows, require_text
+from operators.storage.packing import packed_how
 from operators.storage.sniff import foreign
 from operators.storage.watched import Watched
 from operators.text.extract.base import DEFAULT, ExtractConfig
 
 BATCH = 8 * 2**20  # bytes of a batch, about
 BUFFER = 2**20  # bytes of a column fetched at once
+HELD = 2**25  # bytes of an unpacked file that are held in memory
+MOST_UNPACKED = 2**34  # bytes of one that a temporary file may have
 MOST_ROWS = 2**24  # of a row group that are believed to be lost one by one: a broken footer may tell of any number
 
 
@@ -31,8 +39,20 @@ class Parquet:
     def records(self, handle: Watched) -> Iterator[Record]:
         """Yield a record per row; its position is the row's number in the file. Damage costs a row group at most.
 
-        What pyarrow raises for broken contents is of many kinds, so that whatever it raises is the file's fault.
+        What pyarrow raises for broken contents is of many kinds, so that whatever it raises is the file's fault. A packed file
+        cannot be cut: its first split has all rows, and damage of its packing costs all.
         """
+        if not packed_how(handle, self.split.file.name):
+            yield from self._rows(handle, self.split.begin, self.split.end)
+        elif self.split.begin == 0:
+            with SpooledTemporaryFile(HELD) as unpacked:
+                if damage := _unpack(handle, self.split.file.name, unpacked):
+                    yield Record(0, 0, damage)
+                else:
+                    yield from self._rows(Watched(unpacked), 0, END)
+
+    def _rows(self, handle: Watched, first: int, end: int) -> Iterator[Record]:
+        """Yield the rows of the groups that begin in a range of the file."""
         try:
             file = _opened(handle)
             groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
@@ -41,14 +61,17 @@ class Parquet:
                 raise ValueError("a row group has a negative number of rows")
         except Exception as error:
             handle.raise_failure()
-            if self.split.begin == 0:
+            if first == 0:
                 yield Record(0, 0, Damage(CORRUPT, f"no footer can be read: {said(error)}"))
             return
         row = 0
         for index, begin in enumerate(_begins(sizes, self.split.file.bytes)):
-            if self.split.begin <= begin < self.split.end:
+            if first <= begin < end:
                 yield from self._group(file, handle, index, row)
             row += rows[index]
+        if file.metadata.num_rows > row and end >= self.split.file.bytes:
+            lost = f"the footer tells of {file.metadata.num_rows} rows, and of row groups with {row}"
+            yield Record(row, 0, Damage(CORRUPT, lost))
 
     def _group(self, file: pq.ParquetFile, handle: Watched, index: int, row: int) -> Iterator[Record]:
         group = file.metadata.row_group(index)
@@ -70,6 +93,13 @@ class Parquet:
         return rows.row(place)
 
     def check(self, handle: Watched) -> bool:
+        if not packed_how(handle, self.split.file.name):
+            return self._checked(handle)
+        with SpooledTemporaryFile(HELD) as unpacked:
+            return not _unpack(handle, self.split.file.name, unpacked) and self._checked(Watched(unpacked))
+
+    def _checked(self, handle: Watched) -> bool:
+        handle.seek(0)
         head = handle.read(64)
         handle.seek(0)
         if not head.startswith(tuple(self.magic)) and (kind := foreign(head) or _as_text(head)):
@@ -81,6 +111,17 @@ class Parquet:
             return False
         require_text(schema, self.split.file, self.config)
         return True
+
+
+def _unpack(handle: BinaryIO, name: str, to: BinaryIO) -> Damage | None:
+    """Unpack a file into another; return why that cannot be done. Errors of the storage and of the disk pass through."""
+    for part in blocks(handle, name):
+        if isinstance(part, Gap):
+            return Damage(CORRUPT, f"it cannot be unpacked, at byte {to.tell()} of its contents: {part.error}")
+        to.write(part)
+        if to.tell() > MOST_UNPACKED:
+            return Damage(UNREADABLE, f"it has more than {MOST_UNPACKED} bytes unpacked: give it unpacked")
+    return None
 
 
 def _begins(sizes: list[int], bytes: int) -> list[int]:

@@ -76,6 +76,24 @@ def test_what_is_packed_twice_is_unpacked_twice():
     assert TEXT.startswith(content) and len(content) > 50_000 and len(gaps) == 1
 
 
+@pytest.mark.parametrize("ending", PACKERS)
+def test_damage_of_the_outer_of_two_packings_is_told(ending):
+    outer = gzip.compress(PACKERS[ending](TEXT))
+    content, gaps = unpack(outer + outer[:12] + b"\xff\xff\xff", ".gz")
+    assert (content, len(gaps)) == (TEXT, 1)
+
+
+def test_a_plain_beginning_counts_more_than_the_name():
+    for content in (
+        b"PAR1\x15\0\x15",
+        b"ARROW1\0\0\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\xf8\0\0\0",
+        b'\x1e{"text": "a"}\n',
+    ):
+        for ending in PACKERS:
+            assert unpack(content, ending) == (content, [])
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_text_in_another_encoding_becomes_utf_8_where_its_mark_tells_so(encoding):
     text = "글 \U0001f600 text\n" * 1000

@@ -91,6 +91,32 @@ def test_streams_that_were_joined_are_all_read(tmp_path):
     assert reasons(write(tmp_path, packed({"text": ["a"]}) + b"garbage")) == [None, "corrupt_file"]
 
 
+def test_files_with_footers_that_were_joined_are_all_read(tmp_path):
+    one, two = packed({"text": TEXTS}, footer=True), packed({"text": ["b"]}, footer=True)
+    assert [row["text"] for row in rows(write(tmp_path, one + two + packed({"text": ["c"]})))] == [*TEXTS, "b", "c"]
+    *kept, last = rows(write(tmp_path, one + two[:-3]))
+    assert [row["text"] for row in kept] == [*TEXTS, "b"]
+    assert last["detail"].startswith("after 11 rows: ") and last["detail"].endswith("the file is cut off in its footer")
+
+
+@pytest.mark.parametrize("footer", [False, True])
+@pytest.mark.parametrize("name", ["a.arrow.gz", "a.arrow.zst", "a.feather.bz2", "a.arrow.lz4"])
+def test_a_plain_file_whose_name_says_that_it_is_packed_is_read(tmp_path, footer, name):
+    assert [row["text"] for row in rows(write(tmp_path, packed({"text": TEXTS}, footer=footer), name))] == TEXTS
+
+
+@pytest.mark.parametrize("footer", [False, True])
+def test_a_file_whose_packing_is_broken_at_its_start_or_at_a_seam_says_so(tmp_path, footer):
+    whole = gzip.compress(packed({"text": TEXTS}, footer=footer))
+    broken = whole[:12] + b"\xff\xff\xff" + whole[15:]
+    for content, kept in [(broken, []), (whole[:10], []), (whole + broken, TEXTS), (whole + whole[:10], TEXTS)]:
+        path = write(tmp_path, content, "a.arrow.gz")
+        *before, last = rows(path)
+        assert ([row["text"] for row in before], last["reason"]) == (kept, "corrupt_file")
+        with pytest.raises(CorruptFile, match=r"a\.arrow\.gz"):
+            rows(path, on_error="fail")
+
+
 def test_values_that_lie_outside_of_their_batch_cost_their_rows(tmp_path):
     offsets = pa.array([0, 1, 2, 3], pa.int32()).buffers()[1].to_pybytes()
     content = packed({"text": ["a", "b", "c"]})

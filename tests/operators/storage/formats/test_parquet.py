@@ -1,5 +1,7 @@
+import bz2
 import datetime
 import decimal
+import gzip
 import io
 import json
 import tempfile
@@ -49,6 +51,49 @@ def test_texts_of_any_arrow_type_are_read(tmp_path):
     for type in (pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
         path = write(tmp_path, {"text": pa.array(["a", "b", "a"]).cast(type)})
         assert [row["text"] for row in rows(path)] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.parquet.zst"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+def test_a_file_is_unpacked_whatever_its_name_says(tmp_path, monkeypatch, name, pack):
+    texts = [f"text {number} " * 50 for number in range(100)]
+    plain = write(tmp_path, {"text": texts}, row_group_size=10).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(pack(plain))
+    for held in (parquet.HELD, 10):  # the second as one that is too large to be held
+        monkeypatch.setattr(parquet, "HELD", held)
+        found = read(cut(path, "parquet", [] if name != "a.parquet" else [20, 300]))
+        assert [(row["position"], row["text"]) for row in found] == list(enumerate(texts))
+        check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path)), LOCAL)
+        with pytest.raises(BadRequest, match="no column 'body'"):
+            check_input(list_input(InputConfig(str(path)), LOCAL), InputConfig(str(path), text_column="body"), LOCAL)
+
+
+def test_a_packed_file_that_cannot_be_unpacked_says_why(tmp_path, monkeypatch):
+    packed = gzip.compress(write(tmp_path, {"text": ["a"] * 100}).read_bytes())
+    path = tmp_path / "a.parquet"
+    path.write_bytes(packed[:-20])
+    (row,) = rows(path)
+    assert (row["reason"], "it cannot be unpacked, at byte " in row["detail"]) == ("corrupt_file", True)
+    with pytest.raises(CorruptFile, match=r"a\.parquet"):
+        rows(path, on_error="fail")
+    path.write_bytes(packed)
+    monkeypatch.setattr(parquet, "MOST_UNPACKED", 100)
+    (row,) = rows(path)
+    assert (row["reason"], row["detail"]) == (
+        "unreadable_file",
+        "it has more than 100 bytes unpacked: give it unpacked",
+    )
+
+
+def test_rows_that_the_footer_counts_and_no_group_has_are_told(tmp_path):
+    path = write(tmp_path, {"text": ["a"] * 7})
+    content = path.read_bytes()
+    at = content.rindex(bytes([0x16, 14]))  # a field of 64 bits that holds 7: the rows of the last row group
+    path.write_bytes(content[:at] + bytes([0x16, 12]) + content[at + 2 :])
+    *kept, last = rows(path)
+    assert [row["text"] for row in kept] == ["a"] * 6
+    assert (last["reason"], last["detail"]) == ("corrupt_file", "the footer tells of 7 rows, and of row groups with 6")
 
 
 def alike(folder: Path, *columns: tuple[str, list]) -> Path:
