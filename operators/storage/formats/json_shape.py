@@ -15,6 +15,52 @@ LEAD = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x1e])*+")
 MEMBER = re.compile(BLANK + rb"[{,]" + BLANK + rb"(" + STRING + rb")" + BLANK + rb":" + BLANK, re.DOTALL)
 OBJECTS = re.compile(rb"\[" + BLANK + rb"(?=\{)")
 END = re.compile(BLANK + rb"\}")
+# Where whole records are read: what lists of records are called, and what an object has that is a record itself.
+CONTAINERS = (
+    *(
+        "data",
+        "dataset",
+        "rows",
+        "records",
+        "examples",
+        "instances",
+        "items",
+        "samples",
+        "entries",
+        "documents",
+        "docs",
+    ),
+    *("train", "training", "validation", "valid", "val", "dev", "eval", "test", "testing"),
+)
+OF_A_RECORD = (
+    *(
+        "id",
+        "messages",
+        "conversations",
+        "conversation",
+        "dialog",
+        "dialogue",
+        "turns",
+        "instruction",
+        "instructions",
+        "prompt",
+    ),
+    *(
+        "question",
+        "query",
+        "input",
+        "inputs",
+        "context",
+        "text",
+        "content",
+        "output",
+        "outputs",
+        "response",
+        "answer",
+        "answers",
+    ),
+    *("completion", "target", "targets", "chosen", "rejected", "label"),
+)
 OF_A_TURN = ("role", "from")  # one of these is in every turn of a chat, which is a record as a whole
 
 Parse = Callable[[bytes], Any]  # raises ValueError or RecursionError for what is no JSON
@@ -49,8 +95,9 @@ def shape_of(handle: BinaryIO, name: str, parse: Parse) -> Shape:
 def list_inside(handle: BinaryIO, name: str, column: str | None, parse: Parse) -> bytes | None:
     """Return the key of an object under which the list of documents is, null where the object is none but itself.
 
-    That is the only list whose objects have the text column, or where whole records are read the only list of objects that are
-    no turns of a chat. Raises Ambiguous where there are several. Reads all of the file, and holds little of it.
+    That is the only list whose objects have the text column. Where whole records are read it is the only one of CONTAINERS that
+    has objects, no turns of a chat, and none in an object that is a record itself. Raises Ambiguous where there are several.
+    Reads all of the file, and holds little of it.
     """
     window, lists = Window(blocks(handle, name)), {}
     keys = []
@@ -69,9 +116,9 @@ def list_inside(handle: BinaryIO, name: str, column: str | None, parse: Parse) -
             return None  # it is one of several
     except NoValue:
         pass  # what comes before the broken place counts
-    if column in keys:
+    if column in keys or (column is None and any(key in OF_A_RECORD for key in keys)):
         return None
-    fit = [key for key, first in lists.items() if _may_be_meant(first, column)]
+    fit = [key for key, first in lists.items() if _may_be_meant(_parsed(key, parse), first, column)]
     if len(fit) > 1:
         raise Ambiguous(
             f"is one object, and {' and '.join(map(bytes.decode, fit))} in it are lists of objects that may be meant. "
@@ -140,8 +187,10 @@ def _members(window: Window) -> Iterator[bytes]:
             window.skip(value_end(window, hold=False))
 
 
-def _may_be_meant(first: dict, column: str | None) -> bool:
-    return column in first if column is not None else not any(key in first for key in OF_A_TURN)
+def _may_be_meant(key: str, first: dict, column: str | None) -> bool:
+    if column is not None:
+        return column in first
+    return str(key).lower() in CONTAINERS and not any(name in first for name in OF_A_TURN)
 
 
 def _parsed(content: bytes, parse: Parse) -> Any:

@@ -94,6 +94,33 @@ def test_whole_records_of_an_object_are_those_of_its_list_unless_they_are_turns(
     assert [json.loads(row["text"]) for row in rows(write(tmp_path, dumped(chat, 1)), text_column=None)] == [chat]
 
 
+TOOLS = [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "g"}}]
+ALONE = {
+    "a chat with tools": {"id": 7, "messages": [{"role": "user", "content": "q"}], "tools": TOOLS},
+    "an answer with its sources": {"instruction": "i", "output": "o", "sources": [{"url": "u"}, {"url": "v"}]},
+    "a conversation in pairs": {"conversation": [{"input": "q", "output": "a"}, {"input": "r", "output": "b"}]},
+    "lists of two kinds": {"speaker": "x", "links": [{"url": "u"}], "notes": [{"by": "v"}]},
+    "examples of its own": {"prompt": "p", "completion": "c", "examples": [{"input": "i"}, {"input": "j"}]},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("record", ALONE)
+def test_a_whole_record_that_is_alone_stays_one_whatever_lists_it_has(tmp_path, record, indent):
+    for name, content in (("a.json", dumped(ALONE[record], indent)), ("a.jsonl", dumped(ALONE[record]) + "\n")):
+        assert [json.loads(row["text"]) for row in rows(write(tmp_path, content, name), text_column=None)] == [
+            ALONE[record]
+        ]
+
+
+@pytest.mark.parametrize("key", ["data", "rows", "train", "Instances"])
+def test_lists_of_whole_records_are_known_by_what_they_are_called(tmp_path, key):
+    path = write(
+        tmp_path, dumped({"version": 1, key: [{"instruction": "i"}, {"messages": []}], "authors": [{"name": "x"}]})
+    )
+    assert [json.loads(row["text"]) for row in rows(path, text_column=None)] == [{"instruction": "i"}, {"messages": []}]
+
+
 def test_an_object_that_is_cut_off_gives_what_its_list_had_and_tells_of_the_rest(tmp_path):
     whole = dumped({"version": 1, "data": [A, B, A]}, 1)
     assert found(write(tmp_path, whole[:-40])) == [*BOTH, (None, "corrupt_file")]
