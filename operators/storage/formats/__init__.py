@@ -11,6 +11,7 @@ batch_rows.py     the rows of a record batch of Arrow's
 json_shape.py     how a JSON file is laid out, told from its beginning
 json_items.py     the values of a JSON file that is no line each
 json_scan.py      where a JSON value ends
+json_mend.py      where a broken one ends
 line_records.py   lines of a byte range as records
 response.py       HTTP records of a WARC
 media_type.py     what a Content-Type says

@@ -158,7 +158,9 @@ def _told(head: bytes, whole: bool, parse: Parse) -> Shape | None:
             return Shape.OBJECT if _has_list(head) else Shape.LINES
         return Shape.OBJECT if newline else None
     except NoValue:
-        return Shape.LINES
+        if newline and rest.strip() and line.rstrip()[-1:] not in b"{[,:":
+            return Shape.LINES  # the first of which is broken
+        return Shape.OBJECT if _has_list(head) else Shape.VALUES if newline else Shape.LINES
     alone = whole and not head[end:].strip()
     if _parsed(head[:end], parse) is None and b"\n" not in head[:end] and not (alone and _has_list(head)):
         return Shape.LINES  # the first of which is broken
