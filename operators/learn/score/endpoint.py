@@ -85,7 +85,7 @@ class EndpointReference:
 
         async def fill(begin: int, last: int) -> None:
             given = tokens[begin : last + 1].tolist()
-            echo = await client.complete(given)
+            echo = await client.complete(Given(given))
             if echo.error:
                 raise EngineFailure(f"{self.name} did not score row {rows.ids[begin // window]}: {echo.detail}")
             scores[begin + 1 : last + 1] = losses(echo, given, self.name)
@@ -108,7 +108,7 @@ class EndpointReference:
             client = Client(self.server.openai, dialect)
             await client.start()
             try:
-                echo = await client.complete(self.probe)
+                echo = await client.complete(Given(self.probe))
             finally:
                 await client.stop()
             if echo.error is None:
@@ -131,6 +131,14 @@ class EndpointReference:
                 )
 
 
+@dataclass(frozen=True)
+class Given:
+    """A request of tokens instead of messages; it stands in no chain."""
+
+    tokens: list[int]
+    chain: None = None
+
+
 class Client(OpenAIEngine):
     """Sends tokens instead of messages, with the patience of the engine."""
 
@@ -138,9 +146,9 @@ class Client(OpenAIEngine):
         super().__init__(replace(config, api="completions"), BLOCK)
         self.dialect = dialect
 
-    def _body(self, tokens: list[int]) -> dict[str, Any]:
+    def _body(self, given: Given) -> dict[str, Any]:
         # At temperature 1 nobody can have scaled the log-probabilities.
-        body = {"model": self.model, "prompt": tokens, "temperature": 1.0, **self.dialect, **self.config.extra}
+        body = {"model": self.model, "prompt": given.tokens, "temperature": 1.0, **self.dialect, **self.config.extra}
         return {name: value for name, value in body.items() if value is not None}
 
     def _read(self, content: bytes, body: dict[str, Any]) -> Completion:
