@@ -19,6 +19,7 @@ NEWLINES = re.compile(rb"[\r\n]*")
 NOTHING_MORE = re.compile(rb"[\r\n]*\Z")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 WARC_START = re.compile(rb"WARC/\d\.\d+[ \t]*\r?\n(?=[A-Za-z-]+:)")
+LENGTH = re.compile(r"[0-9]{1,15}")  # of a record in bytes; one of more digits is none
 # URL, IP address, date, media type (and more in version 2), length
 ARC_START = re.compile(
     rb"([A-Za-z][A-Za-z0-9+.-]*:[^\r\n]*?) ([0-9A-Fa-f]*[.:][0-9A-Fa-f:.]*) (\S+) ([^\r\n]*?) ?(\d{1,15})\r?\n"
@@ -139,7 +140,7 @@ def _warc_head(window: Window) -> RecordHead | None:
     length = fields.get("content-length", "")
     return RecordHead(
         size,
-        int(length) if length.isdecimal() else None,
+        int(length) if LENGTH.fullmatch(length) else None,
         fields["warc-type"].lower(),
         fields.get("warc-record-id"),
         fields.get("warc-target-uri", "").strip("<>"),

@@ -7,7 +7,7 @@ from collections import Counter
 from functools import partial
 from glob import has_magic
 from itertools import takewhile
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from operators.errors import BadRequest
 from operators.storage.base import InputFile, Split
@@ -16,6 +16,9 @@ from operators.storage.filesystem import local_path, open_filesystem, storage_er
 from operators.storage.packing import ENDINGS, bare_name, packing
 from operators.storage.registry import FORMATS, guess, known_endings, reader_of, require_format
 from operators.storage.sift import Sifted, sift, told
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 VERSIONS = ("ETag", "blob_id", "mtime")  # what S3, the hub and a disk call the version of a file's contents
 
@@ -100,21 +103,29 @@ def _found(path: str, storage: StorageConfig) -> tuple[str, dict[str, FileState]
         if not matches:
             raise BadRequest(f"no file matches {path}. Is it quoted? Relative paths begin at {os.getcwd()}.") from None
         root = place[: re.search(r"[*?\[]", place).start()].rpartition("/")[0]
-        return f"{scheme}{root}/", _states(matches, root), False
-    if entry["type"] == "file":
-        root = place.rpartition("/")[0]
-        return f"{scheme}{root}/", _states({place: entry}, root), True
-    root = place.rstrip("/")
-    files = _walk(root) if local_path(path) else _states(filesystem.find(root, detail=True), root)
-    return f"{scheme}{root}/", files, False
+        found = [_states(filesystem, match, entry, bool(local_path(path))) for match, entry in matches.items()]
+        return f"{scheme}{root}/", _named({name: state for some in found for name, state in some.items()}, root), False
+    files = _states(filesystem, place, entry, bool(local_path(path)))
+    one = list(files) == [place]
+    root = place.rpartition("/")[0] if one else place.rstrip("/")
+    return f"{scheme}{root}/", _named(files, root), one
 
 
-def _states(entries: dict[str, dict], root: str) -> dict[str, FileState]:
+def _states(filesystem: "AbstractFileSystem", place: str, entry: dict, local: bool) -> dict[str, FileState]:
+    """Give the state of a file, or those of all files of a folder, by their places."""
+    if local:
+        return _walk(place.rstrip("/")) if os.path.isdir(place) else _state(place)
+    entries = filesystem.find(place.rstrip("/"), detail=True) if entry["type"] == "directory" else {place: entry}
     return {
-        name[len(root) + 1 :]: FileState(entry["size"] or 0, str(next(filter(None, map(entry.get, VERSIONS)), "")))
+        name: FileState(entry["size"] or 0, str(next(filter(None, map(entry.get, VERSIONS)), "")))
         for name, entry in entries.items()
         if entry["type"] == "file"
     }
+
+
+def _named(files: dict[str, FileState], root: str) -> dict[str, FileState]:
+    """Call files by their places below a root."""
+    return {place[len(root) + 1 :]: state for place, state in files.items()}
 
 
 def _walk(root: str) -> dict[str, FileState]:
@@ -131,15 +142,17 @@ def _walk(root: str) -> dict[str, FileState]:
             continue
         seen.add(real)
         for name in names:
-            path = os.path.join(folder, name)
-            try:
-                entry = os.stat(path)
-            except FileNotFoundError:  # a link to nowhere: reading it will say so
-                files[path[len(root) + 1 :]] = FileState(0, "")
-                continue
-            if stat.S_ISREG(entry.st_mode):
-                files[path[len(root) + 1 :]] = FileState(entry.st_size, str(entry.st_mtime))
+            files |= _state(os.path.join(folder, name))
     return files
+
+
+def _state(path: str) -> dict[str, FileState]:
+    """Give the state of a local file by its path; nothing for what is none, as a socket."""
+    try:
+        entry = os.stat(path)
+    except OSError:  # a link to nowhere or to itself: reading it will say so
+        return {path: FileState(0, "")}
+    return {path: FileState(entry.st_size, str(entry.st_mtime))} if stat.S_ISREG(entry.st_mode) else {}
 
 
 def _readable(names: list[str], format: str | None) -> list[str]:

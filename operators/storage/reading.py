@@ -1,5 +1,6 @@
 """From a split to pieces of documents, the same ones at every reading."""
 
+import errno
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -24,7 +25,8 @@ ROW_BYTES = 64  # what a row counts for beside its text, so that many empty ones
 SAMPLED_FILES = 32
 
 # What is the one file's fault, definitely. What speaks of credentials, clock or bucket is a StorageRefusal (storage/s3.py).
-THE_FILES_FAULT = (FileNotFoundError, PermissionError)
+THE_FILES_FAULT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+BROKEN_LINKS = (errno.ELOOP, errno.ENAMETOOLONG)
 # What no file and no record can be blamed for, whatever was being read.
 NO_FILES_FAULT = (BadRequest, StorageFailure, CorruptFile, ExtractorFailure, ImportError)
 
@@ -52,7 +54,9 @@ def _reads(file: InputFile, config: InputConfig, storage: StorageConfig) -> bool
     """Tell whether documents can be read from a file; whatever it does to its reader, the run will tell of it."""
     try:
         handle = open_reading(file.url, storage)
-    except THE_FILES_FAULT:
+    except OSError as error:
+        if not _is_the_files_fault(error):
+            raise
         return False
     with handle:
         watched = Watched(handle)
@@ -63,6 +67,10 @@ def _reads(file: InputFile, config: InputConfig, storage: StorageConfig) -> bool
         except Exception:
             watched.raise_failure()
             return False
+
+
+def _is_the_files_fault(error: OSError) -> bool:
+    return isinstance(error, THE_FILES_FAULT) or error.errno in BROKEN_LINKS
 
 
 RowsOf = Callable[[Callable[[Any], Row], list[Any]], list[Row]]  # from Format.row and payloads to their rows
@@ -112,8 +120,10 @@ def read_documents(
 def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[Record]:
     try:
         handle = open_reading(split.file.url, storage, version=split.file.version)
-    except THE_FILES_FAULT as error:  # told for each split: the file may have gone after others of it were read
-        yield Record(split.begin, 0, Damage(UNREADABLE, str(error)))
+    except OSError as error:
+        if not _is_the_files_fault(error):
+            raise
+        yield Record(split.begin, 0, Damage(UNREADABLE, str(error)))  # for each split: others may have been read before
         return
     last = None
     with handle:

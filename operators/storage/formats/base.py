@@ -97,6 +97,13 @@ def require_columns(file: InputFile, config: InputConfig, columns: Iterable[str]
             )
 
 
+def require_id_of(file: InputFile, config: InputConfig, kept: str | None = None) -> None:
+    """Raise BadRequest where a column of ids is asked for of a file that has no columns; `kept` are the ids that it has."""
+    if config.id_column not in (None, ID):
+        takes = f"input.id_column={ID} takes {kept}, null makes all ids" if kept else f"{ID} and null make all ids"
+        raise BadRequest(f"no column {config.id_column!r} is in {file.url}, which has none: {takes}.")
+
+
 def listed(columns: Iterable[Any]) -> str:
     """Name columns, the first of very many."""
     names = list(map(str, columns))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from itertools import islice
+from math import isfinite
 from typing import Any, ClassVar
 
 import msgspec
@@ -37,7 +38,17 @@ def compact(value: Any) -> str:
     try:
         return _encode(value).decode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
-        return json.dumps(value, separators=(",", ":"), default=_unusual)
+        plain = _finite(msgspec.to_builtins(value, enc_hook=_unusual))
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Put null where a number is none."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def as_record(row: Row) -> Row:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from operators.storage.base import BROKEN
-from operators.storage.frames import HEAD_END, header_fields
+from operators.storage.frames import HEAD_END, LENGTH, header_fields
 
 MAX_BODY = 2**26  # bytes after unpacking
 LAYERS = 3  # of packing that no header field tells, at the most
@@ -52,7 +52,7 @@ def parse_response(block: bytes) -> Response:
     declared = {part.strip() for part in fields.get("content-length", "").split(",")}
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body, torn = _unchunked(body)
-    elif len(declared) == 1 and (size := declared.pop()).isdecimal() and len(body) < int(size):
+    elif len(declared) == 1 and LENGTH.fullmatch(size := declared.pop()) and len(body) < int(size):
         torn = BadResponse(BROKEN, f"its body has {len(body)} of {size} bytes")
     listed = [encoding.strip() for encoding in fields.get("content-encoding", "").lower().split(",")]
     for encoding in [*reversed(listed), *[""] * LAYERS]:

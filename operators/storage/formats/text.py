@@ -6,7 +6,7 @@ from typing import BinaryIO, ClassVar
 from operators.storage.base import BROKEN, MAX_RECORD, Split
 from operators.storage.compression import Gap, blocks
 from operators.storage.config import InputConfig
-from operators.storage.formats.base import Damage, Record, Row, WrongFormat
+from operators.storage.formats.base import Damage, Record, Row, WrongFormat, require_id_of
 from operators.storage.formats.jsonl import as_record
 from operators.storage.formats.line_records import BOM, not_utf8, text_row
 from operators.storage.sniff import foreign
@@ -19,6 +19,7 @@ class PlainText:
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
+        self.file, self.config = split.file, config
         self.name, self.whole = split.file.name, config.text_column is None
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:
@@ -50,4 +51,5 @@ class PlainText:
             return False
         if kind := foreign(head):
             raise WrongFormat(f"begins like {kind}, not like UTF-8 text")
+        require_id_of(self.file, self.config)
         return True

@@ -5,8 +5,8 @@ from typing import BinaryIO, ClassVar
 
 from operators.storage.base import BROKEN, CORRUPT, Split
 from operators.storage.compression import Gap, blocks
-from operators.storage.config import InputConfig
-from operators.storage.formats.base import Damage, Record, Row, WrongFormat
+from operators.storage.config import ID, InputConfig
+from operators.storage.formats.base import Damage, Record, Row, WrongFormat, require_id_of
 from operators.storage.formats.jsonl import as_record, compact
 from operators.storage.formats.line_records import text_row
 from operators.storage.formats.media_type import media_type
@@ -30,7 +30,8 @@ class Warc:
     divisible = False
 
     def __init__(self, split: Split, config: InputConfig, extract: ExtractConfig = DEFAULT):
-        self.name, self.whole, self.extract = split.file.name, config.text_column is None, extract
+        self.file, self.config, self.extract = split.file, config, extract
+        self.name, self.whole, self.has_ids = split.file.name, config.text_column is None, config.id_column == ID
 
     def records(self, handle: BinaryIO) -> Iterator[Record]:
         """Yield a record per document; its position is an offset in the unpacked file. Damage costs what it hits."""
@@ -43,7 +44,7 @@ class Warc:
                 yield Record(frame.position, 0, Damage(CORRUPT, f"at byte {frame.position}: {frame.error}"))
             elif frame.head.kind in DOCUMENTS:
                 weight = len(frame.block or b"") // (1 if frame.head.kind == "conversion" else TEXT_SHARE)
-                yield Record(frame.position, weight, _payload(frame))
+                yield Record(frame.position, weight, self._payload(frame))
                 if frame.gap is not None:
                     detail = f"at byte {frame.gap}, after a record that broke: {frame.error}"
                     yield Record(frame.gap, 0, Damage(CORRUPT, detail))
@@ -52,7 +53,12 @@ class Warc:
                 yield Record(frame.position, 0, Damage(CORRUPT, detail))
 
     def row(self, payload: Frame) -> Row:
-        head, block = payload.head, payload.block
+        row = self._read(payload)
+        row = as_record(row) if self.whole else row
+        return row if self.has_ids else row._replace(id=None)
+
+    def _read(self, frame: Frame) -> Row:
+        head, block = frame.head, frame.block
         is_http = head.kind == "response" and (head.mime.startswith("application/http") or head.url.startswith("http"))
         type, body = head.mime, block
         if is_http:
@@ -63,8 +69,11 @@ class Warc:
             type, body = response.fields.get("content-type", ""), response.body
             if not 200 <= response.status < 300:
                 return _rejected(head, "http_status", str(response.status), type)
-        row = _document(head, type, body, self.extract)
-        return as_record(row) if self.whole else row
+        return _document(head, type, body, self.extract)
+
+    def _payload(self, frame: Frame) -> Frame | Row | Damage:
+        lost = _lost(frame)
+        return frame if lost is None else lost if self.has_ids else lost._replace(id=None)
 
     def check(self, handle: BinaryIO) -> bool:
         head = next(iter(blocks(handle, self.name)), b"")
@@ -72,11 +81,13 @@ class Warc:
             return False
         head = head.lstrip()
         if WARC_START.match(head) or ARC_START.match(head):
+            require_id_of(self.file, self.config, "WARC-Record-ID")
             return True
         raise WrongFormat(f"begins like {foreign(head) or repr(head[:40])}, not like WARC or ARC")
 
 
-def _payload(frame: Frame) -> Frame | Row | Damage:
+def _lost(frame: Frame) -> Row | Damage | None:
+    """Say why a record has no block that can be read, null where it has one."""
     head = frame.head
     if frame.torn:
         return Damage(BROKEN, _detail(head, frame.error), head.id)
@@ -84,7 +95,7 @@ def _payload(frame: Frame) -> Frame | Row | Damage:
         return _rejected(head, BROKEN, frame.error)
     if frame.block is None:
         return _rejected(head, "too_large", f"it has {head.length} bytes, {MAX_BLOCK} are read at the most")
-    return frame
+    return None
 
 
 def _document(head: RecordHead, type: str, body: bytes, by: ExtractConfig) -> Row:

@@ -8,8 +8,9 @@ from operators.storage.base import InputFile
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.filesystem import open_filesystem
 from operators.storage.listing import list_input, split_input
+from operators.storage.reading import check_input
 from operators.storage.s3 import PatientS3
-from tests.operators.storage.documents import LOCAL
+from tests.operators.storage.documents import LOCAL, rows
 
 
 def names(path, storage=LOCAL, **config) -> list[str]:
@@ -74,6 +75,31 @@ def test_links_are_followed_but_not_around_in_circles(tmp_path):
     assert names(root) == ["a.jsonl", "b.jsonl"]
 
 
+def test_a_link_that_leads_to_itself_costs_nothing_but_itself(tmp_path):
+    root = fill(tmp_path, "a.jsonl", "sub/b.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}')
+    (tmp_path / "self.jsonl").symlink_to("self.jsonl")
+    (tmp_path / "gone.jsonl").symlink_to("nowhere")
+    for path in (root, f"{root}/*"):
+        settings = InputConfig(path=path)
+        files = list_input(settings, LOCAL)
+        assert [file.name for file in files] == ["a.jsonl", "gone.jsonl", "self.jsonl", "sub/b.jsonl"]
+        check_input(files, settings, LOCAL)
+        assert [row["source_file"] for row in rows(path) if row["reason"] == "unreadable_file"] == [
+            "gone.jsonl",
+            "self.jsonl",
+        ]
+    with pytest.raises(BadRequest, match=r"cannot read .*self\.jsonl"):
+        names(f"{root}/self.jsonl")
+
+
+def test_a_folder_that_a_glob_matches_is_read_to_its_depth(tmp_path):
+    root = fill(tmp_path, "a.jsonl", "lang=en/b.jsonl", "lang=en/year=2/c.jsonl", "lang=de/d.jsonl")
+    assert names(f"{root}/lang=*") == ["lang=de/d.jsonl", "lang=en/b.jsonl", "lang=en/year=2/c.jsonl"]
+    assert names(f"{root}/*") == names(root) == names(f"{root}/**")
+    assert names(f"{root}/*.jsonl") == ["a.jsonl"]
+
+
 def test_a_format_that_is_named_reads_its_endings_or_else_all(tmp_path):
     root = fill(tmp_path, "a.log", "b.log")
     assert names(root, format="lines") == ["a.log", "b.log"]
@@ -115,7 +141,7 @@ def test_s3_is_listed_like_a_folder(s3, tmp_path):
     for name in ("a b.jsonl", "x/문서.jsonl", "_tmp/c.jsonl", "note.md"):
         filesystem.pipe_file(f"{root}/{name}", b"{}\n")
     assert names(f"s3://{root}", s3) == names(f"s3://{root}/", s3) == ["a b.jsonl", "x/문서.jsonl"]
-    assert names(f"s3://{root}/*/*.jsonl", s3) == ["x/문서.jsonl"]
+    assert names(f"s3://{root}/*/*.jsonl", s3) == names(f"s3://{root}/x*", s3) == ["x/문서.jsonl"]
     filesystem.pipe_file(f"{root}/later.jsonl", b"{}\n")
     assert "later.jsonl" in names(f"s3://{root}", s3)
     with pytest.raises(BadRequest, match="nothing is at"):

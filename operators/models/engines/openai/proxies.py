@@ -38,15 +38,20 @@ def proxy_for(url: str) -> Proxy | None:
         return None
     variable = f"{kind.upper()}_PROXY"
     address = named[kind] if "://" in named[kind] else f"http://{named[kind]}"
-    proxy = urlsplit(address)
     try:
+        proxy = urlsplit(address)
         sound = proxy.scheme in KINDS and proxy.hostname and proxy.port != 0
     except ValueError:
         sound = False
     if not sound:
+        kind = address.partition(":")[0]
+        what = (
+            "an address that is none"
+            if kind in KINDS
+            else f"a proxy of the kind {kind}: and only http: and https: are spoken here"
+        )
         raise EngineFailure(
-            f"{variable} names a proxy of the kind {proxy.scheme}: and only http: and https: are spoken here, as "
-            f"http://HOST:PORT. To go without a proxy, name {parts.hostname} in NO_PROXY."
+            f"{variable} names {what}. Write it as http://HOST:PORT, or to go without a proxy name {parts.hostname} in NO_PROXY."
         )
     user, password = unquote(proxy.username or ""), unquote(proxy.password or "")
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -36,6 +36,14 @@ def test_a_line_becomes_a_document_with_its_columns_as_metadata(tmp_path):
     assert second["document_id"] == made_id("a.jsonl", second["position"], "no id") != third["document_id"]
 
 
+def test_metadata_is_json_whatever_is_in_the_row(tmp_path):
+    odd = '"f": NaN, "g": [Infinity, {"h": -1e999}], "big": 123456789012345678901234567890'
+    path = write(tmp_path, "".join(f'{{"text": "x", {odd}{more}}}\n' for more in ("", ', "s": "\\ud800"')))
+    plain, half = (row["metadata"] for row in rows(path))
+    assert plain == '{"f":null,"g":[null,{"h":null}],"big":123456789012345678901234567890}'
+    assert half == plain[:-1] + ',"s":"\\ud800"}'
+
+
 def test_ids_are_strings_and_may_repeat(tmp_path):
     ids = ['"a"', '"a"', "1.5", "true", '["x"]', '""']
     path = write(tmp_path, "".join(f'{{"key": {id}, "text": "t{i}"}}\n' for i, id in enumerate(ids)))

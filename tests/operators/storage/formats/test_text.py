@@ -22,6 +22,16 @@ def test_a_text_file_is_one_document(tmp_path):
     assert {row["position"] for row in found} == {0} and len({row["document_id"] for row in found}) == 4
 
 
+def test_a_column_of_ids_is_refused_where_there_are_no_columns(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    for format in ("text", "lines"):
+        settings = InputConfig(path=str(tmp_path), format=format, id_column="key")
+        with pytest.raises(
+            BadRequest, match=r"no column 'key' is in .*a\.txt, which has none: id and null make all ids"
+        ):
+            check_input(list_input(settings, LOCAL), settings, LOCAL)
+
+
 def test_a_line_is_a_document_where_lines_are_asked_for(tmp_path):
     (tmp_path / "a.txt.bz2").write_bytes(
         bz2.compress("하나\r\n\n \nzwei\n\xff".encode("latin-1", "ignore") + b"ok\n\xff")

@@ -16,7 +16,7 @@ from operators.storage.config import InputConfig
 from operators.storage.formats import warc
 from operators.storage.frames import RecordHead
 from operators.storage.listing import list_input, split_input
-from operators.storage.reading import check_input, read_documents
+from operators.storage.reading import check_input, made_id, read_documents
 from operators.text.extract import ExtractConfig, NoText
 from tests.operators.storage.documents import LOCAL, assert_tiled, pieces, rows
 
@@ -180,6 +180,31 @@ def test_a_file_that_ends_inside_a_record_keeps_those_before(tmp_path, name, mor
     path.write_bytes(path.read_bytes()[:-60])
     assert outcome(rows(path)) == [("1", None), ("2", None), ("3", "broken_record"), *more]
     assert "ends" in rows(path)[-1]["detail"]
+
+
+def endless(page: bytes) -> bytes:
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: " + b"9" * 5000, page, count=1)
+
+
+def test_lengths_of_thousands_of_digits_cost_their_records_alone(tmp_path):
+    records = crawl()
+    records[4] = endless(records[4])
+    assert outcome(rows(write(tmp_path, records))) == [("1", None), ("2", "broken_record"), ("3", None)]
+    records[4] = record(endless(http("second")), id=2)
+    assert outcome(rows(write(tmp_path, records))) == WHOLE
+
+
+def test_ids_are_those_of_the_records_or_made(tmp_path):
+    records = [*crawl(), record(b"no http here", id=4), record(http("cut"), id=5)[:-60]]
+    path = write(tmp_path, records, "a.warc")
+    for config in ({}, {"text_column": None}):
+        made = rows(path, id_column=None, **config)
+        assert [row["reason"] for row in made] == [row["reason"] for row in rows(path, **config)]
+        assert [len(row["document_id"]) for row in made] == [32] * 5
+        assert made[0]["document_id"] == made_id("a.warc", made[0]["position"], made[0]["text"])
+    settings = InputConfig(path=str(path), id_column="key")
+    with pytest.raises(BadRequest, match=r"no column 'key' is in .*a\.warc.*input\.id_column=id takes WARC-Record-ID"):
+        check_input(list_input(settings, LOCAL), settings, LOCAL)
 
 
 def test_garbage_between_records_is_told_and_costs_none(tmp_path):

@@ -141,3 +141,11 @@ def test_which_proxy_a_url_has_is_told_by_its_scheme_and_no_proxy(environment, u
     environment("NO_PROXY", spared)
     proxy = proxy_for(url)
     assert (proxy and proxy.variable) == variable
+
+
+@pytest.mark.parametrize("address", ["http://[::1:3128", "http://me:hush@:3128", "http://host:port"])
+def test_an_address_that_is_none_is_told_by_its_variable_alone(environment, address):
+    environment("HTTP_PROXY", address)
+    with pytest.raises(EngineFailure, match="HTTP_PROXY names an address that is none") as caught:
+        proxy_for(FAR)
+    assert "hush" not in str(caught.value) and "3128" not in str(caught.value)
