@@ -33,7 +33,7 @@ class Ask:
 
     def __init__(self, engine: Engine, row: str, kind: str, chain: str | None, seed: int):
         self.engine, self.row, self.kind, self.chain, self.seed = engine, row, kind, chain, seed
-        self.rounds: list[Completion] = []
+        self.begun, self.rounds = 0, []
 
     async def __call__(
         self,
@@ -44,7 +44,8 @@ class Ask:
         stop: tuple[str, ...] = (),
     ) -> Completion:
         """Have the engine complete some messages. Raises Unanswered, or EngineFailure where no request is to blame."""
-        key = f"{self.row}#{len(self.rounds)}" if self.rounds else self.row
+        key = f"{self.row}#{self.begun}" if self.begun else self.row
+        self.begun += 1
         seed = seed_of(self.seed, key)
         request = Request(key, messages, max_tokens, temperature, top_p, stop, seed, self.kind, self.chain)
         try:
@@ -97,13 +98,15 @@ class Chains(ABC):
     async def answer(self, row: dict[str, Any], ask: Ask) -> dict[str, Any]:
         """Give a row's values of `adds`; row["carried"] is what the row before it passed on."""
 
-    def asked(self, table: pa.Table) -> np.ndarray:
+    @classmethod
+    def asked(cls, table: pa.Table) -> np.ndarray:
         """Tell which rows to ask about: bool (rows,)."""
         return living(table)
 
-    def calls(self, table: pa.Table) -> int:
+    @classmethod
+    def calls(cls, table: pa.Table) -> int:
         """Count the calls that a table takes, at the most."""
-        return int(self.asked(table).sum()) * self.calls_per_row
+        return int(cls.asked(table).sum()) * cls.calls_per_row
 
     def chain_of(self, row: dict[str, Any]) -> Hashable | None:
         """Name the chain of a row; null where it is one by itself."""
@@ -134,7 +137,7 @@ class Chains(ABC):
         for row in self._rows(finished):
             place = (self.chain_of(row), row["chunk_index"])
             if place in places:
-                passed[place] = self.passed_on(row)
+                passed[place] = self._passed_on(row)
         carried = [passed.get(place, row[CARRIED.name]) for place, row in zip(before, rows, strict=True)]
         return with_columns(rest, **{CARRIED.name: pa.array(carried, CARRIED.type)})
 
@@ -149,9 +152,16 @@ class Chains(ABC):
         for number in sorted(chain, key=lambda number: rows[number]["chunk_index"] or 0):
             row = rows[number]
             if before is not None and before["chunk_index"] == _before(row):
-                row[CARRIED.name] = self.passed_on(before)
+                row[CARRIED.name] = self._passed_on(before)
             made[number] = await self._made(row)
             before = row | made[number][0]
+
+    def _passed_on(self, row: dict[str, Any]) -> str | None:
+        """Give what a row passes on; where that cannot be made of it, its own later operators will say so."""
+        try:
+            return self.passed_on(row)
+        except Exception:
+            return None
 
     async def _made(self, row: dict[str, Any]) -> tuple[dict[str, Any], Completion | None]:
         """Give what was made for a row, and why it came to nothing where it did."""

@@ -75,7 +75,8 @@ class Rephrase(Chains):
             )
         self._sampling = {name: self._sampling_of(prompt) for name, prompt in self.prompts.items()}
 
-    def asked(self, table: pa.Table) -> np.ndarray:
+    @classmethod
+    def asked(cls, table: pa.Table) -> np.ndarray:
         return rewrites(table)
 
     def chain_of(self, row: dict[str, Any]) -> tuple | None:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 
 from operators.errors import BadRequest
@@ -61,6 +63,17 @@ def data_parts(place: Place) -> set[str] | None:
         return None
     parts = (part.name for commit in records.commits(place) for part in commit.parts)
     return {name for name in parts if name.startswith("data/")}
+
+
+def read_part(place: Place, name: str) -> pa.Table:
+    """Read a part of rows. Raises BadRequest where it is damaged."""
+    try:
+        return pq.read_table(place.open(name))
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise BadRequest(
+            f"{place.url}/{name} cannot be read ({error}). `gristmill verify --repair` takes it back; "
+            "then the same command goes on."
+        ) from error
 
 
 def read_catalogue(place: Place, name: str) -> Iterator[Commit]:

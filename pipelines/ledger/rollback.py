@@ -4,16 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from operators.errors import BadRequest
 from operators.storage.base import UNREADABLE, parse_key
-from operators.table import ORIGINAL
 from pipelines.counts import Counts, add_counts, without_counts
 from pipelines.ledger.layout import epoch_of
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.publish import publish_catalogue, publish_part
-from pipelines.ledger.reading import read_catalogue
+from pipelines.ledger.reading import read_catalogue, read_part
 from pipelines.ledger.records import Commit, Part, State, spans_of
 from pipelines.ledger.spans import Span, Spans, Unit, as_span
 from pipelines.ledger.units import Units
@@ -76,7 +73,7 @@ def without_blamed(ledger: Ledger, state: State, units: Units, blamed: Collectio
 
     def is_hopeless(commit: Commit) -> bool:
         mine = all(epoch_of(name) == ledger.number for name in _names(commit))
-        kept = sum(rows for kind, rows in commit.counts.get("kept", {}).items() if kind != ORIGINAL)
+        kept = sum(rows for kind, rows in commit.counts.get("kept", {}).items() if kind != units.beside)
         return mine and _number(commit.counts, is_blamed) > 0 and (units.whole_commits or not kept)
 
     hopeless = [commit for commit in _commits(ledger, state) if is_hopeless(commit)]
@@ -108,7 +105,7 @@ def _without_rows(
             holes.setdefault(split, []).append(span)
             if unit:
                 redo.setdefault(split, []).append(unit)
-        fewer.append(_counts(rows, units.kind))
+        fewer.append(_counts(rows, units))
         rest = table.filter(pa.array([not one for one in failed]))
         parts = [other for other in commit.parts if other != part]
         if len(rest):
@@ -133,15 +130,20 @@ def _place(commit: Commit, row: dict, kind: str | None) -> tuple[str, Span, Unit
     raise ValueError(f"row {row['id']} lies outside of what its commit settled")
 
 
-def _counts(rows: list[dict], kind: str) -> Counts:
+def _counts(rows: list[dict], units: Units) -> Counts:
     """Count what goes with some rejected rows: they, and the documents that begin with them."""
     rejected: dict[str, Counts] = {}
     for row in rows:
-        reasons = rejected.setdefault(row[kind] or "document", {})
+        reasons = rejected.setdefault(row[units.kind] or "document", {})
         reason = f"{row['stage']}/{row['reason']}"
         reasons[reason] = reasons.get(reason, 0) + 1
-    begun = {(row["source_file"], row["position"]) for row in rows if row[kind] != ORIGINAL and not row["chunk_index"]}
+    begun = {(row["source_file"], row["position"]) for row in rows if _is_first(row, units)}
     return {"rejected": rejected, "documents": len(begun)}
+
+
+def _is_first(row: dict, units: Units) -> bool:
+    """Whether a document is counted by this row (see pipelines/flow/orders/tally.py)."""
+    return not row["chunk_index"] and (row[units.kind] is None or row[units.kind] != units.beside)
 
 
 def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
@@ -157,12 +159,7 @@ def _files(ledger: Ledger, commits: list[Commit]) -> set[str]:
 def _rejected(ledger: Ledger, commit: Commit) -> tuple[Part, pa.Table]:
     """Read the rejected part of a commit. Raises BadRequest where it is damaged."""
     (part,) = (part for part in commit.parts if part.name.startswith("rejected/"))
-    try:
-        return part, pq.read_table(ledger.place.open(part.name))
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise BadRequest(
-            f"{ledger.place.url}/{part.name} cannot be read ({error}). `gristmill verify --repair` takes it back; then retry."
-        ) from error
+    return part, read_part(ledger.place, part.name)
 
 
 def _rewritten(ledger: Ledger, state: State, change: Callable[[Commit], Commit | None]) -> State:

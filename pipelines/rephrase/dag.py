@@ -16,10 +16,10 @@ from operators.rewrite.mix import Mix
 from operators.rewrite.prompts import Prompt, load_prompt
 from operators.rewrite.rephrase import Rephrase, end_of
 from operators.rewrite.stitch import Stitch
-from operators.table import rewrites
 from operators.text.chunk import ChunkConfig
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.engines.asking import Asking
+from pipelines.flow.engines.chained import Chained
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.config import CALLS
 from pipelines.flow.faults.isolation import Isolation
@@ -28,7 +28,6 @@ from pipelines.flow.orders.order import cut
 from pipelines.flow.stream.dag import stream_orders
 from pipelines.flow.stream.read import ReadOrders
 from pipelines.flow.stream.refine import Refine
-from pipelines.flow.stream.resume import with_passed_on
 from pipelines.ledger.ledger import Ledger
 from pipelines.rephrase.job import RephraseJob
 from pipelines.rephrase.rows import REASONS, STAGE, form
@@ -41,19 +40,18 @@ def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Reporte
     rows, isolation = form(job.stitch), Isolation(report, job.faults.deadline_s)
     shortest = {name: prompt.min_source_tokens for name, prompt in _prompts(job).items()}
     fan_out = FanOut(shortest, real=job.mix.real > 0)
-    if job.in_stretches:
-        work = with_passed_on(work, ledger.place, job.styles, partial(passed_on, job))
+    chained = Chained(ledger.place, rows.units.kind, job.styles, partial(passed_on, job)) if job.in_stretches else None
     read = ReadOrders(
         *(job.input, job.storage, job.extract),
         piece_tokens=CALLS * job.chunk.max_tokens // len(job.styles),
         fan_out=TableWork("chunk", partial(requests, job.chunk, fan_out)),
         cut=partial(cut, calls_per_order=job.commit.calls_per_order, whole_documents=job.whole_documents),
-        calls=lambda rows: int(rewrites(rows).sum()),
+        calls=Rephrase.calls,
         units=rows.units,
         isolation=isolation,
     )
-    asking = Asking(STAGE, partial(rephraser, job), job.engine, job.commit, job.faults, job.in_stretches)
-    refine = Refine(partial(refinements, job), BY_DOCUMENT, REASONS, isolation)
+    asking = Asking(STAGE, partial(rephraser, job), job.engine, job.commit, job.faults, chained)
+    refine = Refine(partial(refinements, job), BY_DOCUMENT, rows.units, REASONS, isolation)
     stream_orders(work, read, asking, refine, ArtifactSink(ledger, rows, job.orders_per_part, report), report)
 
 

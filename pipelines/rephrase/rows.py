@@ -45,7 +45,7 @@ DATA = pa.schema(
 
 def form(stitched: bool) -> Form:
     """Give the form of the rows; a row that is stitched together of a document's chunks is not made again alone."""
-    return Form(Units(REASONS.kind, REASONS.asking, whole_commits=stitched), DATA, count=count)
+    return Form(Units(REASONS.kind, REASONS.asking, whole_commits=stitched, beside=ORIGINAL), DATA, count=count)
 
 
 def count(rows: pa.Table) -> Counts:

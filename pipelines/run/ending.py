@@ -7,7 +7,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from operators.storage.place import Place
-from operators.table import ORIGINAL
 from pipelines.counts import Counts
 from pipelines.exits import RunFailed
 from pipelines.ledger.reading import read_records
@@ -24,7 +23,7 @@ def tell_end(card: Card, units: Units, place: Place, counts: Counts, say: Callab
         say(f"{failed:,} units failed and stand in rejected/ with their reason. `--retry failed` does them again.")
     if card.made(counts):
         return
-    reasons = why(counts)
+    reasons = why(counts, units)
     surplus = Counter({reason: reasons.pop(reason) for reason in card.surplus & reasons.keys()})
     if not reasons:
         too_many = f"all {surplus.total():,} rows were good, and left as {', '.join(surplus)}"
@@ -42,11 +41,11 @@ def tell_end(card: Card, units: Units, place: Place, counts: Counts, say: Callab
         raise RunFailed(f"{said}{again} With other settings, --new begins another artifact.")
 
 
-def why(counts: Counts) -> Counter:
-    """Count the reasons for which rows left, but for real text."""
+def why(counts: Counts, units: Units) -> Counter:
+    """Count the reasons for which rows left, but for those that stand beside."""
     reasons = Counter()
     for kind, some in counts.get("rejected", {}).items():
-        reasons.update(some if kind != ORIGINAL else {})
+        reasons.update(some if kind != units.beside else {})
     return reasons
 
 

@@ -71,6 +71,9 @@ class Reporter:
     async def settled_since(self, cursor: Cursor | None) -> tuple[Cursor, list[str] | None]:
         return await self.board.settled_since.remote(cursor)
 
+    async def settled_of(self, keys: list[str]) -> list[bool]:
+        return await self.board.settled_of.remote(keys)
+
     async def engine_starts(self, actor: str) -> tuple[int, int, bool]:
         return await self.board.engine_starts.remote(actor)
 

@@ -55,6 +55,11 @@ class Tracker:
         if self.news:
             self.news.set()
 
+    def settled_of(self, keys: list[str]) -> list[bool]:
+        """Tell of some orders which are known to be committed."""
+        recent = set(self.recent)
+        return [key in recent for key in keys]
+
     async def settled_since(self, cursor: Cursor | None) -> tuple[Cursor, list[str] | None]:
         """Give the orders that were committed since, as soon as there is one; none after LONGEST_POLL_S.
 

@@ -22,6 +22,7 @@ from operators.models.engines.base import Engine, EngineFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.board.tracker import Cursor
 from pipelines.flow.engines.admission import Gate, Uncommitted
+from pipelines.flow.engines.chained import Chained
 from pipelines.flow.engines.counting import CountedEngine
 from pipelines.flow.engines.guarding import GuardedEngine
 from pipelines.flow.engines.judging import JudgedEngine
@@ -46,8 +47,9 @@ class BesideEngine:
     A slow request delays only its own order: the other orders in the actor keep the engine's seats filled. An order under
     which the actor's process died SUSPECT times runs alone, and finds out which of its requests is to blame.
 
-    With `calls_at_once` an order is worked on in stretches of about so many calls, one after the other, and each goes on its way
-    to be committed when it is finished: so a chain may be longer than what may be lost.
+    Where rows are `chained`, an order is worked on in stretches of commit.calls_per_order calls, one after the other, and each
+    goes on its way to be committed when it is finished: so a chain may be longer than what may be lost. When the process dies,
+    Ray has the order done again from its start, and drops what of it was taken already: what is committed is asked no more.
     """
 
     def __init__(
@@ -58,13 +60,14 @@ class BesideEngine:
         patience_s: float,
         commit: CommitConfig,
         report: Reporter,
-        calls_at_once: int | None = None,
+        chained: Chained | None = None,
     ):
         self.guarded, self.patience_s, self.report = GuardedEngine(build(), report), patience_s, report
         self.engine = CountedEngine(JudgedEngine(self.guarded, stage, report))
-        self.operator, self.stage, self.calls_at_once = operator(self.engine), stage, calls_at_once
+        self.operator, self.stage, self.chained = operator(self.engine), stage, chained
         self.actor = ray.get_runtime_context().get_actor_id()  # Ray keeps it when it starts a dead actor again
         self.name = f"{self.actor}/{uuid.uuid4().hex}"
+        self.calls_per_order = commit.calls_per_order
         self.uncommitted, self.gate = Uncommitted(commit.max_uncommitted_requests), Gate()
         self.starting: asyncio.Task | None = None
         self.began = self.last = 0.0
@@ -76,20 +79,29 @@ class BesideEngine:
         with self.report.explaining(self.stage):
             self._await(self._stands())
             for order in from_block(block):
-                finished = None
-                for stretch in self._stretches(order):
-                    if finished is not None:
-                        stretch = stretch.with_rows(self.operator.with_carried(stretch.rows, finished))
-                    finished = self._await(self._worked_on(stretch))
+                for finished in self._in_stretches(order) if self.chained else [self._await(self._worked_on(order))]:
                     self.last = time.time()
                     self._report()
-                    yield stretch.with_rows(finished).to_block()
+                    yield finished.to_block()
 
     def _await(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
-    def _stretches(self, order: Order) -> Iterator[Order]:
-        return cut(order, self.calls_at_once, self.operator.calls_per_row) if self.calls_at_once else iter([order])
+    def _in_stretches(self, order: Order) -> Iterator[Order]:
+        """Work on an order stretch by stretch; each is handed what the one before it passes on."""
+        before: Order | None = None
+        stretches = list(cut(order, self.calls_per_order, self.operator.calls_per_row))
+        settled = self._await(self.report.settled_of([order_key(stretch) for stretch in stretches]))
+        for stretch, is_settled in zip(stretches, settled, strict=True):
+            if is_settled:  # in an earlier life of this process: nobody takes what is given for it now
+                yield stretch.with_rows(stretch.rows.slice(0, 0))
+                continue
+            if before is not None:
+                stretch = stretch.with_rows(self.operator.with_carried(stretch.rows, before.rows))
+            elif stretch is not stretches[0]:
+                stretch = self.chained.handed(stretch)
+            before = self._await(self._worked_on(stretch))
+            yield before
 
     async def _stands(self) -> None:
         """Wait until the engine stands."""
@@ -97,7 +109,7 @@ class BesideEngine:
             self.starting = asyncio.ensure_future(self._start())
         await asyncio.shield(self.starting)
 
-    async def _worked_on(self, order: Order) -> pa.Table:
+    async def _worked_on(self, order: Order) -> Order:
         key, calls = order_key(order), self.operator.calls(order.rows)
         await self.uncommitted.admit(key, calls)
         note = f"{self.stage}|{key}"
@@ -106,7 +118,7 @@ class BesideEngine:
             await self.report.begun(note)
             try:
                 with self.guarded.guarding(calls) if suspect else nullcontext():
-                    return await self.operator(order.rows)
+                    return order.with_rows(await self.operator(order.rows))
             finally:
                 self.report.end(note, answered=calls > 0)
 

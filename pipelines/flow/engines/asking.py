@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operators.models.chains import Chains
 from operators.models.engines import EngineConfig
 from operators.models.engines.base import Engine
+from pipelines.flow.engines.chained import Chained
 from pipelines.flow.faults.config import CommitConfig, FaultConfig
 
 
@@ -13,7 +14,8 @@ from pipelines.flow.faults.config import CommitConfig, FaultConfig
 class Asking:
     """The stage's name, an operator (given as a function from its engine to it), and what both are told.
 
-    With `in_stretches` what is finished of an order goes on its way before the rest is (see BesideEngine).
+    Where its rows are `chained` along documents, an order must hold whole documents (see cut): they stay with one engine, and
+    what is finished of an order goes on its way before the rest is (see BesideEngine).
     """
 
     stage: str
@@ -21,4 +23,4 @@ class Asking:
     engine: EngineConfig
     commit: CommitConfig
     faults: FaultConfig
-    in_stretches: bool = False
+    chained: Chained | None = None

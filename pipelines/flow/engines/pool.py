@@ -32,13 +32,13 @@ def on_engines(
 ) -> Dataset:
     """Ask about the rows of orders on a pool of engines."""
     engine, commit = asking.engine, asking.commit
-    gpus_each, calls_at_once = _claimed_gpus(engine), commit.calls_per_order if asking.in_stretches else None
+    gpus_each = _claimed_gpus(engine)
     patience_s = _patience(engine, asking.faults.deadline_s)
     return orders.map_batches(
         BesideEngine,
         fn_constructor_args=(
             *(asking.stage, asking.operator, partial(build, engine)),
-            *(patience_s, commit, report, calls_at_once),
+            *(patience_s, commit, report, asking.chained),
         ),
         batch_size=1,  # an order: null would be the same, and Ray refuses it beside num_gpus
         batch_format="pyarrow",

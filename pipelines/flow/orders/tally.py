@@ -3,18 +3,19 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.table import ORIGINAL
 from pipelines.counts import Counts
+from pipelines.ledger.units import Units
 
 PAID = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
 
 
-def count_rows(rows: pa.Table, kind: str) -> Counts:
+def count_rows(rows: pa.Table, units: Units) -> Counts:
     """Count the rows of finished orders: kept by kind, rejected by kind, stage and reason, and the tokens that were paid for."""
+    kind = units.kind
     kept = rows.filter(pc.is_null(rows["reason"]))
     left = rows.filter(pc.is_valid(rows["reason"]))
     counts = {
-        "documents": _documents(rows, kind),
+        "documents": _documents(rows, units),
         "kept": {row["values"]: row["counts"] for row in kept[kind].value_counts().to_pylist()},
         "rejected": {},
         "paid": _paid(rows, kind),
@@ -25,10 +26,10 @@ def count_rows(rows: pa.Table, kind: str) -> Counts:
     return counts
 
 
-def _documents(rows: pa.Table, kind: str) -> int:
+def _documents(rows: pa.Table, units: Units) -> int:
     """Count the documents that begin in these rows: their first chunk, or a row that stands for all of them."""
     begins = pc.and_(
-        pc.fill_null(pc.not_equal(rows[kind], ORIGINAL), True),
+        pc.fill_null(pc.not_equal(rows[units.kind], units.beside or ""), True),
         pc.fill_null(pc.equal(rows["chunk_index"], 0), True),
     )
     begins = rows.filter(begins).select(["source_file", "position"])

@@ -59,7 +59,7 @@ def write_orders(ledger: Ledger, form: Form, name: str, orders: list[Order]) -> 
     spans: dict[str, list] = {}
     for order in orders:
         spans.setdefault(order.split, []).append(order.span)
-    commit = Commit(parts, spans, count_rows(rows, form.units.kind) | form.count(rows))
+    commit = Commit(parts, spans, count_rows(rows, form.units) | form.count(rows))
     # Where another try was first, our parts stay until the run ends: a storage may say so of our own commit too.
     return commit.counts if ledger.commit(name, commit) else {}
 

@@ -3,5 +3,4 @@
 dag.py      the four stages, beside each other; read this first
 read.py     the first: splits of an input into orders
 refine.py   the third: operators over answers, and what became of these
-resume.py   what chains are handed that go on
 """

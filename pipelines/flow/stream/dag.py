@@ -18,6 +18,7 @@ def stream_orders(work: list[dict], read: ReadOrders, asking: Asking, refine: Re
     from cluster.workers import warm
     from pipelines.flow.engines.pool import on_engines
 
+    work = asking.chained.added_to(work) if asking.chained else work
     warm(partial(_load, refine), STAGES - 1)  # engines have processes of their own
     share = cpu_share(STAGES)
     stage = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True, "num_cpus": share}

@@ -10,12 +10,12 @@ import pyarrow as pa
 from operators.storage.base import Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.text.extract import ExtractConfig
+from pipelines.flow.engines.chained import with_carried
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.input.pieces import Pieces
 from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.redo import shared_out, wanted
-from pipelines.flow.stream.resume import with_carried
 from pipelines.ledger.records import State
 from pipelines.ledger.spans import Spans, Unit
 from pipelines.ledger.units import Units
@@ -26,7 +26,8 @@ BYTES_PER_TOKEN = 4  # of text, roughly; only sizes the pieces in which a file i
 def split_rows(splits: list[Split], state: State, limit: int | None) -> list[dict]:
     """Write down what is left to do of the input, as plain JSON: a row for each split that is not done yet.
 
-    With a limit, all splits stand in one row: which documents come first is known only by reading them in order.
+    With a limit, all splits stand in one row: which documents come first is known only by reading them in order. Chained.added_to
+    adds `passed_on` to it, where there are chains.
     """
     todo = [(split, state.done.get(split.key, Spans())) for split in splits]
     work = [

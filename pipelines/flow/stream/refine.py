@@ -5,11 +5,11 @@ from functools import partial
 
 import pyarrow as pa
 
-from operators.table import ORIGINAL
 from pipelines.flow.board.verdicts import Fate
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.isolation import Isolation
 from pipelines.flow.orders.order import from_block, order_key
+from pipelines.ledger.units import Units
 from pipelines.reasons import Reasons
 
 Operators = Mapping[str, Callable[[pa.Table], pa.Table]]  # by the names of their stages, in order
@@ -25,10 +25,12 @@ class Refine:
         self,
         operators: Callable[[], Operators],
         by_document: Collection[str],
+        units: Units,
         reasons: Reasons,
         isolation: Isolation,
     ):
-        self.operators, self.by_document, self.reasons, self.isolation = operators, by_document, reasons, isolation
+        self.operators, self.by_document = operators, by_document
+        self.units, self.reasons, self.isolation = units, reasons, isolation
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
         works = [
@@ -36,21 +38,21 @@ class Refine:
         ]
         with self.isolation.report.explaining():
             for order in from_block(block):
-                rows = self.isolation.run(works, order_key(order), order.rows)
-                self.isolation.report.became(fates_of(rows, self.reasons))
+                rows = self.isolation.run(works, order_key(order), order.rows) if works else order.rows
+                self.isolation.report.became(fates_of(rows, self.units, self.reasons))
                 yield order.with_rows(rows).to_block()
 
     def _operator(self, stage: str) -> Callable[[pa.Table], pa.Table]:
         return self.operators()[stage]
 
 
-def fates_of(rows: pa.Table, reasons: Reasons) -> dict[str, list[Fate]]:
+def fates_of(rows: pa.Table, units: Units, reasons: Reasons) -> dict[str, list[Fate]]:
     """Tell what became of the answers of each kind, in order; what left before it was asked for is none."""
     fates: dict[str, list[Fate]] = {}
     bad = {*reasons.asking, *reasons.judging}
-    columns = (reasons.kind, "stage", "reason", "detail", "document_id")
+    columns = (units.kind, "stage", "reason", "detail", "document_id")
     for name, stage, reason, detail, document in zip(*(rows[column].to_pylist() for column in columns), strict=True):
-        if name in (None, ORIGINAL) or stage not in (None, *bad, *reasons.later):
+        if name in (None, units.beside) or stage not in (None, *bad, *reasons.later):
             continue
         fate = Fate(f"{stage}/{reason}", f"document {document}: {detail}") if stage in bad else Fate(None)
         fates.setdefault(name, []).append(fate)

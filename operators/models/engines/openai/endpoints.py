@@ -114,19 +114,33 @@ class Endpoints:
 
         A chain goes to the same one each time, while that takes connections: there it finds its last prompt in the cache.
         """
+        while True:
+            await self.until_free(chain)
+            async with self._gate:
+                while not self._pauses(chain):  # where it does now, the others need not wait for that
+                    now = asyncio.get_running_loop().time()
+                    least = min(self.endpoints, key=lambda one: (max(one.free_at, now), one.in_flight))
+                    endpoint = self._home(chain) or least
+                    due = max(endpoint.free_at, self._next)
+                    if due <= now:
+                        self._next = max(self._next + self._every, now)
+                        return endpoint
+                    await asyncio.sleep(due - now)
+
+    async def until_free(self, chain: str | None) -> None:
+        """Wait while the address of a chain pauses; who waits so need hold nothing."""
+        while (pause := self._pauses(chain)) > 0:
+            await asyncio.sleep(pause)
+
+    def _pauses(self, chain: str | None) -> float:
+        """Give the seconds for which the address of a chain still pauses."""
+        home = self._home(chain)
+        return max(0.0, home.free_at - asyncio.get_running_loop().time()) if home else 0.0
+
+    def _home(self, chain: str | None) -> Endpoint | None:
+        """Give the address of a chain; none while it takes no connections, or there is no chain."""
         home = self.endpoints[_number(chain) % len(self.endpoints)] if chain else None
-        while home and (wait := home.free_at - asyncio.get_running_loop().time()) > 0 and not home.refusals:
-            await asyncio.sleep(wait)
-        async with self._gate:
-            while True:
-                now = asyncio.get_running_loop().time()
-                endpoint = min(self.endpoints, key=lambda one: (max(one.free_at, now), one.in_flight))
-                endpoint = home if home and not home.refusals else endpoint
-                due = max(endpoint.free_at, self._next)
-                if due <= now:
-                    self._next = max(self._next + self._every, now)
-                    return endpoint
-                await asyncio.sleep(due - now)
+        return home if home and not home.refusals else None
 
     def pause(self, endpoint: Endpoint, seconds: float) -> None:
         endpoint.free_at = max(endpoint.free_at, asyncio.get_running_loop().time() + seconds)
@@ -151,6 +165,8 @@ class Endpoints:
         told = [f"nothing answers at {e.name}{e.way} ({t})" for e, t in zip(self.endpoints, troubles, strict=True) if t]
         if len(told) == len(self.endpoints):
             raise EngineFailure(f"{'; '.join(told)}. Is the server running, and is {self.block}.base_url its address?")
+        for endpoint, trouble in zip(self.endpoints, troubles, strict=True):
+            endpoint.refusals = 1 if trouble else 0
         for line in told:
             log.warning("%s; going on without it", line)
 

@@ -126,11 +126,14 @@ class OpenAIEngine:
         """Send until it is answered or `max_retries` is used up. Raises EngineFailure where no request can pass."""
         body = self._body(request)
         spent, answered_before = 0.0, self._answered
+        chain = request.chain
         while True:
+            await self._endpoints.until_free(chain)
             try:
                 async with self._free_seats:
-                    return await self._to_an_end(body, request.chain)
+                    return await self._to_an_end(body, chain)
             except Fault as fault:
+                chain = None  # whoever answers is right now
                 spent += fault.cost
                 if fault.answered or spent > self.config.max_retries:
                     return self._give_up(fault, answered_before)

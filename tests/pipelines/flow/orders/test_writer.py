@@ -107,7 +107,7 @@ def test_counts_say_what_became_of_everything(place):
 def test_stitched_documents_are_counted_too():
     joined = {"id": "5", "document_id": "d", "style": "qa", "text": "new", "source_file": "a.jsonl", "position": 0}
     other = joined | {"id": "6", "position": 9}
-    assert count_rows(completed(joined, joined | {"id": "7", "style": "medium"}, other), "style")["documents"] == 2
+    assert count_rows(completed(joined, joined | {"id": "7", "style": "medium"}, other), FORM.units)["documents"] == 2
 
 
 def test_a_write_that_ray_runs_again_adds_nothing(place):

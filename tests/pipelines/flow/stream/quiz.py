@@ -114,10 +114,10 @@ class QuizPipeline(AskingPipeline):
             *(job.input, job.storage, job.extract, 100 * job.chunk.max_tokens),
             fan_out=TableWork("chunk", partial(pairs_to_ask, job.chunk)),
             cut=partial(cut, calls_per_order=job.commit.calls_per_order, calls_per_row=Quiz.calls_per_row),
-            calls=lambda rows: Quiz.calls_per_row * rows["reason"].null_count,
+            calls=Quiz.calls,
             units=FORM.units,
             isolation=isolation,
         )
         asking = Asking("quiz", Quiz, job.engine, job.commit, job.faults)
         write = ArtifactSink(ledger, FORM, job.commit.orders_per_part(1024, Quiz.calls_per_row), report)
-        stream_orders(work, read, asking, Refine(dict, (), REASONS, isolation), write, report)
+        stream_orders(work, read, asking, Refine(dict, (), FORM.units, REASONS, isolation), write, report)

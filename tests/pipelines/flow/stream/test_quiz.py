@@ -43,7 +43,7 @@ def test_each_chunk_has_a_question_and_its_answer_and_what_failed_is_asked_again
     assert list(kept[0]) == FORM.data.names and {row["kind"] for row in kept} == {"pair"}
     assert {row["document_id"]: (row["stage"], row["reason"]) for row in left} == {
         "d1": ("quiz", "bad_request"),
-        "d2": ("chunk", "empty"),
+        "d2": ("read", "empty_text"),
     }
     assert server.stats()["requests"] == 2 * len(kept) + 1
     findings = verify(place)

@@ -1,17 +1,20 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from operators.errors import BadRequest
 from operators.storage.base import END, InputFile, Split
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.table import row_id
+from pipelines.flow.engines.chained import Chained, with_carried
 from pipelines.flow.orders.order import Order
 from pipelines.flow.orders.writer import write_orders
 from pipelines.flow.stream.read import split_rows
-from pipelines.flow.stream.resume import with_carried, with_passed_on
 from pipelines.ledger.lease import myself
 from pipelines.ledger.records import State
+from pipelines.ledger.spans import Spans, Unit
 from pipelines.ledger.tenure import claim
 from tests.pipelines.ledger.finished import FORM, RUN, row
 from tests.rows import completed
@@ -39,8 +42,12 @@ def place(tmp_path):
     return Place(str(tmp_path), StorageConfig())
 
 
+def chained(place: Place) -> Chained:
+    return Chained(place, "style", ["qa", "easy"], lambda row: row["text"])
+
+
 def passed_on(place: Place, state: State) -> dict:
-    (work,) = with_passed_on(split_rows([SPLIT], state, None), place, ["qa", "easy"], lambda row: row["text"])
+    (work,) = chained(place).added_to(split_rows([SPLIT], state, None))
     return json.loads(work["work"])[0]["passed_on"]
 
 
@@ -64,3 +71,25 @@ def test_where_only_whole_documents_are_settled_nothing_is_read(place):
     for name in place.names("data"):
         place.remove(name)
     assert passed_on(place, state) == {}
+
+
+def test_a_unit_that_is_done_again_is_handed_what_is_kept_before_it_though_another_kind_is_done_again_there(place):
+    state = settled(place, ((0, 0), (0, 3), [row for n in range(3) for row in rows_of_chunk(0, n)]))
+    redo = [Unit(0, n, row_id("a.jsonl", 0, n, style)) for n, style in ((1, "qa"), (2, "easy"))]
+    holed = replace(state, done={SPLIT.key: Spans([((0, 0), (0, 1))])}, redo={SPLIT.key: redo})
+    handed = passed_on(place, holed)
+    assert handed[row_id("a.jsonl", 0, 1, "easy")] == "easy 1" and handed[row_id("a.jsonl", 0, 0, "qa")] == "qa 0"
+
+
+def test_an_order_that_begins_in_a_document_is_handed_what_stands_before_it(place):
+    settled(place, ((0, 0), (0, 2), [*rows_of_chunk(0, 0), *rows_of_chunk(0, 1)]))
+    order = Order(SPLIT.key, ((0, 2), (0, 4)), completed(*rows_of_chunk(0, 2), *rows_of_chunk(0, 3)))
+    assert chained(place).handed(order).rows["carried"].to_pylist() == ["qa 1", "easy 1", None, None]
+
+
+def test_a_part_that_is_damaged_is_told_in_words(place):
+    state = settled(place, ((0, 0), (0, 2), rows_of_chunk(0, 1)))
+    for name in place.names("data"):
+        place.publish(name, b"no parquet")
+    with pytest.raises(BadRequest, match="verify --repair"):
+        passed_on(place, state)
