@@ -29,7 +29,7 @@ class Stages:
         self.measuring = Measuring(job, specs, folder)
         self.preparations = {spec.label: self._preparation(spec) for spec in specs}
         self.pool = ReadPool(job.pool(job.input), folder, output)
-        require_fields(self.pool.splits, job.input, job.storage, job.extract, self.measuring.fields)
+        self.lacking = require_fields(self.pool.splits, job.input, job.storage, job.extract, self.measuring.fields)
         self.target = self._target()
         for preparation in self.preparations.values():
             preparation.check()
@@ -46,7 +46,7 @@ class Stages:
     @property
     def warnings(self) -> list[str]:
         """Say what the user should know of the inputs."""
-        return [line for pool in (self.pool, self.target) if pool for line in pool.warnings]
+        return self.lacking + [line for pool in (self.pool, self.target) if pool for line in pool.warnings]
 
     def opened_target(self, made: Made) -> PoolArtifact | None:
         return self.measuring.pool(made, TARGET) if self.target else None

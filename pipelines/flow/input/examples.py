@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from operators.errors import BadRequest
 from operators.examples.base import STAGE
-from operators.storage.base import Split
+from operators.storage.base import END, Piece, Split
 from operators.storage.config import InputConfig, StorageConfig
 from operators.storage.formats.base import listed
 from operators.storage.formats.jsonl import parsed
@@ -18,7 +18,10 @@ from operators.storage.reading import NO_FILES_FAULT, read_documents
 from operators.table import living
 from operators.text.extract import ExtractConfig
 
-LOOKED_INTO = 32  # pieces of the input, of some 64 KiB, in which an example is looked for before anything is read
+LOOKED_INTO = (
+    32  # pieces of the input, of some 64 KiB, in which an example is looked for before anything is read; or splits
+)
+PIECES = 4  # of each split, in which fields are looked for
 
 
 def require_examples(
@@ -33,9 +36,9 @@ def require_examples(
     A record of which `read` raises is left for the run, which finds it and tells of it.
     """
     records, wrong = 0, []
-    for documents in islice(_first_documents(splits, input, storage, extract), LOOKED_INTO):
+    for piece in islice(_first_pieces(splits, input, storage, extract), LOOKED_INTO):
         try:
-            documents = read(documents)
+            documents = read(piece.documents)
         except NO_FILES_FAULT:
             raise
         except Exception:
@@ -55,26 +58,32 @@ def require_examples(
 
 def require_fields(
     splits: list[Split], input: InputConfig, storage: StorageConfig, extract: ExtractConfig, fields: Collection[str]
-) -> None:
-    """Raise BadRequest where the first records of some splits lack fields that are asked for, all of them."""
+) -> list[str]:
+    """Say which of the fields that are asked for the first records lack. Raises BadRequest where those are all records."""
     known: dict[str, None] = {}
+    whole = len(splits) <= LOOKED_INTO
     for split in splits[:LOOKED_INTO] if fields else ():
-        first = next(_first_documents([split], input, storage, extract))
-        for record in first["text"].drop_null().to_pylist():
-            known |= dict.fromkeys(parsed(record.encode()))
-        if all(field in known for field in fields):
-            return
-    if missing := [field for field in fields if known and field not in known]:
+        for piece in islice(_first_pieces([split], input, storage, extract), PIECES):
+            for record in piece.documents["text"].drop_null().to_pylist():
+                known |= dict.fromkeys(parsed(record.encode()))
+            if all(field in known for field in fields):
+                return []
+        whole = whole and piece.end == END
+    missing = [field for field in fields if known and field not in known]
+    if missing and whole:
         raise BadRequest(
-            f"no field {missing[0]!r} in the first records of {input.path}. There are: {listed(known)}. Name one of these."
+            f"no field {missing[0]!r} in any record of {input.path}. There are: {listed(known)}. Name one of these."
         )
+    return [
+        f"no field {field!r} in the first records of {input.path}. There are: {listed(known)}." for field in missing
+    ]
 
 
-def _first_documents(
+def _first_pieces(
     splits: list[Split], input: InputConfig, storage: StorageConfig, extract: ExtractConfig
-) -> Iterator[pa.Table]:
-    """Yield documents of some splits, a little at a time; a broken file is left for the run itself to tell of."""
+) -> Iterator[Piece]:
+    """Yield pieces of some splits, a little at a time; a broken file is left for the run itself to tell of."""
     for split in splits:
         reading = read_documents(split, replace(input, on_error="reject"), storage, extract=extract)
         with closing(reading) as pieces:
-            yield from (piece.documents for piece in pieces)
+            yield from pieces

@@ -239,7 +239,7 @@ def test_tokens_are_a_budget(folder):
         (["selectors=diverse_evol", "budget.rows=1"], "no model is given"),
         (["selectors=random", "budget.rows=1", "input.text_column=text"], "examples.plain_column"),
         (["selectors=random", "budget.rows=1", "output.path=s3://corpus"], "a whole bucket"),
-        (["selectors=random", "budget.rows=1", "random.stratify=lang"], "no field 'lang' in the first records"),
+        (["selectors=random", "budget.rows=1", "random.stratify=lang"], "no field 'lang' in any record"),
         (["selectors=random", "budget.rows=1", "input.id_column=key"], "no column 'key'"),
     ],
 )
