@@ -14,6 +14,8 @@ from operators.settings import setting
 TURNS = ("last", "all")
 STAGE = "example"  # where a record leaves that is none
 PROMPT, COMPLETION = "prompt", "completion"  # columns of TRL
+PARTS = "parts"  # column of chosen rows, whose turns are messages: what the last question was joined from
+BETWEEN = "\n\n"  # parts of a question
 
 
 @dataclass
@@ -119,7 +121,8 @@ def _told(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
         if record.get(column) is not None:
             if config.history_column and record.get(config.history_column):
                 unused.add("history")
-            return _conversation(read_turns(record[column], column, unused), column)
+            told = _conversation(read_turns(record[column], column, unused), column)
+            return replace(told, parts=_parts(record.get(PARTS), told.turns))
     if record.get(config.prompt_columns[0]) is not None:
         return _from_columns(record, config, unused)
     if record.get(PROMPT) is not None and COMPLETION in record:
@@ -136,13 +139,21 @@ def _told(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
 def _from_columns(record: dict, config: ExampleConfig, unused: set[str]) -> Example:
     parts = [text_of(record.get(name), name) for name in config.prompt_columns]
     answer = text_of(record.get(config.answer_column), config.answer_column)
-    question = "\n\n".join(part for part in parts if part)
+    question = BETWEEN.join(part for part in parts if part)
     if not answer.strip():
         raise NoExample("no_answer", f"{config.answer_column} is empty or missing")
     if not question.strip():
         raise NoExample("no_question", f"{' and '.join(config.prompt_columns)} hold no text")
     asked = (Turn("user", question), Turn("assistant", answer))
     return Example((*_history(record, config, unused), *asked), parts=tuple(part for part in parts if part))
+
+
+def _parts(value: object, turns: tuple[Turn, ...]) -> tuple[str, ...]:
+    """Give the parts that the last question was joined from; a column of that name that says something else is none of ours."""
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        return ()
+    asked = turns[-2:-1]
+    return tuple(value) if asked and asked[0] == Turn("user", BETWEEN.join(value)) else ()
 
 
 def _from_completion(record: dict, config: ExampleConfig, unused: set[str]) -> Example:

@@ -7,8 +7,8 @@ from pipelines.run.card import Card, Facts, words_of
 class ChoiceCard(Card):
     tag = "selection"
     columns = (
-        "`pick` counts the rows in the order in which they were chosen, `score` is the selector's own; `messages` or `text` are "
-        "for training, `record` is the row as it was read."
+        "`pick` counts the rows in the order in which they were chosen, `score` is the selector's own; `messages` (with `parts`, "
+        "the columns that a question was joined from) or `text` are for training, `record` is the row as it was read."
     )
 
     def what(self, recipe: dict) -> str:

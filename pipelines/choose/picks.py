@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from operators.examples.base import Example, ExampleConfig, Turn, example_of
+from operators.examples.base import PARTS, Example, ExampleConfig, Turn, example_of
 from pipelines.pool.artifact import PoolArtifact
 
 PICKS_PER_PART = 2**14
@@ -63,8 +63,8 @@ def _part(file: Path, examples: ExampleConfig, beside: dict[str, pa.Array], carr
 
 
 def _said(read: list[Example], carries: set[str]) -> dict[str, pa.Array]:
-    """Give what is said: messages are null where a row is plain text, and the other way round. `carries` names what rows of the
-    pool have beside that.
+    """Give what is said: messages are null where a row is plain text, and the other way round. `parts` has the columns that a
+    question was joined from, which templates frame one by one. `carries` names what rows of the pool have beside that.
     """
     kinds = {name: kind for name, kind in BESIDE.items() if name in carries}
     fields = [
@@ -80,6 +80,7 @@ def _said(read: list[Example], carries: set[str]) -> dict[str, pa.Array]:
     columns = {
         "messages": pa.array(chats, pa.list_(pa.struct(fields))),
         "text": pa.array([None if each.turns else each.text for each in read], pa.large_string()),
+        PARTS: pa.array([each.parts or None for each in read], pa.list_(pa.large_string())),
     }
     tools = pa.array([each.tools or None for each in read], pa.large_string())
     return columns | ({"tools": tools} if "tools" in carries else {})

@@ -113,7 +113,7 @@ class Alpaca(Frames):
 
     def framed(self, example: Example, turns: str) -> list[Segment]:
         segments = super().framed(example, turns)
-        if len(example.parts) != 2 or not segments:
+        if len(example.parts) != 2 or not example.learned(turns)[-1]:
             return segments
         *before, question, after, label, answer = segments
         instruction, given = (question._replace(text=part) for part in example.parts)

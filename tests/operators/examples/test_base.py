@@ -40,6 +40,13 @@ def test_columns_are_joined_to_a_question_and_their_parts_are_kept():
     )
 
 
+def test_parts_beside_messages_are_those_of_the_last_question_or_something_else():
+    chosen = {"messages": chat(("user", "Add.\n\n1 2"), ("assistant", "3"))}
+    assert read(**chosen, parts=["Add.", "1 2"]) == read(instruction="Add.", input="1 2", output="3")
+    for parts in (None, [], "Add.", ["Add."], ["1 2", "Add."], ["Add.", 5]):
+        assert read(**chosen, parts=parts).parts == ()
+
+
 def test_other_columns_than_alpacas_are_named():
     config = ExampleConfig(prompt_columns=["question"], answer_column="answer")
     assert example_of({"question": "1+2?", "answer": "#### 3"}, config).answer == "#### 3"

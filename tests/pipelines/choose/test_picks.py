@@ -1,6 +1,7 @@
 """Rows of a choice keep all that their records say."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from operators.examples.base import ExampleConfig, example_of
 from operators.examples.keep import KeepExamples
+from operators.examples.prompting import FRAMES
 from operators.table import DOCUMENTS
 from pipelines.choose.picks import chosen_rows
 
@@ -25,6 +27,8 @@ CALLING = {
     ],
     "tools": [{"name": "look"}],
 }
+INPUT = {"instruction": "Translate.", "input": "Hund", "output": "dog"}
+AFTER_ROUNDS = INPUT | {"system": "Be short.", "history": [["Why?", "So."]]}
 
 
 def chosen(tmp_path, *records: dict) -> pa.Table:
@@ -38,12 +42,28 @@ def chosen(tmp_path, *records: dict) -> pa.Table:
     return pa.concat_tables(chosen_rows(pool, ExampleConfig(), positions, {}, tmp_path))
 
 
-@pytest.mark.parametrize("records", [[PLAIN, THINKING, CALLING], [{"text": "A mill."}, CALLING], [THINKING, PLAIN]])
+@pytest.mark.parametrize(
+    "records",
+    [
+        [PLAIN, THINKING, CALLING],
+        [{"text": "A mill."}, CALLING],
+        [THINKING, PLAIN],
+        [INPUT, PLAIN, AFTER_ROUNDS, INPUT | {"input": ""}],
+    ],
+)
 def test_a_chosen_row_is_the_same_example_as_its_record(tmp_path, records):
     rows = chosen(tmp_path, *records).to_pylist()
     for row, record in zip(rows, reversed(records), strict=True):
         again, before = (example_of(each, ExampleConfig()) for each in (row, record))
-        assert (again.turns, again.text, again.tools) == (before.turns, before.text, before.tools)
+        assert again == replace(before, unused=())
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("record", [PLAIN, INPUT, AFTER_ROUNDS], ids=["messages", "input", "rounds before"])
+def test_a_template_frames_a_chosen_row_as_its_record(tmp_path, record, name):
+    (row,) = chosen(tmp_path, record).to_pylist()
+    again, before = (FRAMES[name]().framed(example_of(each, ExampleConfig()), "last") for each in (row, record))
+    assert again == before
 
 
 def test_rows_that_only_say_something_have_role_and_content_alone(tmp_path):

@@ -56,6 +56,12 @@ def test_alpaca_has_a_form_for_rows_with_an_input_and_one_for_those_without():
     assert whole[1] == whole[2] == f"{ALPACA}### Instruction:\nAdd.\n\n### Response:3"
 
 
+def test_a_question_in_parts_whose_answer_is_not_learned_is_left_out_whole():
+    turns = (*CHAT.turns[:1], Turn("assistant", "So.", learned=True), Turn("user", "Add.\n\n1 2"))
+    example = Example((*turns, Turn("assistant", "3", learned=False)), parts=("Add.", "1 2"))
+    assert text(FRAMES["alpaca"]().framed(example, "last")) == f"{ALPACA}### Instruction:\nWhy?\n\n### Response:So."
+
+
 def test_a_system_turn_stands_where_each_template_has_it():
     whole = {name: text(make().framed(TOLD, "last")) for name, make in FRAMES.items()}
     assert whole["alpaca"] == "Be short.\n\n### Instruction:\nWhy?\n\n### Response:So."
