@@ -8,7 +8,7 @@ turns), or a text.
 from dataclasses import dataclass, replace
 
 from operators.errors import BadRequest
-from operators.examples.turns import NoExample, Turn, json_of, listed, parsed, read_turns, text_of
+from operators.examples.turns import NoExample, Turn, json_of, listed, parsed, read_turns, text_of, without_nan
 from operators.settings import setting
 
 TURNS = ("last", "all")
@@ -95,11 +95,11 @@ class Example:
 
 
 def example_of(record: dict, config: ExampleConfig) -> Example:
-    """Read a record.
+    """Read a record. A NaN in it is null, wherever it stands.
 
     Raises NoExample: unknown_form, bad_turns, tool_calls, not_text, invalid_utf8, no_answer, no_question, empty.
     """
-    unused: set[str] = set()
+    record, unused = without_nan(record), set()
     example = _told(record, config, unused)
     example = replace(_with_system(example, record, config, unused), tools=_tools(record, config, unused))
     if not example.turns:

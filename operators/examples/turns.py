@@ -5,7 +5,6 @@ structs have it) an object of lists, one for each field.
 """
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,16 +73,16 @@ def listed(value: object, column: str) -> list[dict]:
 
 
 def parsed(text: str) -> Any:
-    """Read JSON; None where it is none."""
+    """Read JSON; None where it is none. A NaN in it is nothing."""
     try:
-        return json.loads(text)
+        return without_nan(json.loads(text))
     except (ValueError, RecursionError):
         return None
 
 
 def text_of(value: object, name: str) -> str:
-    """Give a text as it is, nothing for null (which pandas writes as NaN). Raises NoExample: not_text, invalid_utf8."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """Give a text as it is, nothing for null. Raises NoExample: not_text, invalid_utf8."""
+    if value is None:
         return ""
     if not isinstance(value, str):
         raise NoExample("not_text", f"{name} holds {type(value).__name__}, not text")
@@ -97,6 +96,15 @@ def text_of(value: object, name: str) -> str:
 def json_of(value: object, name: str) -> str:
     """Write plain values as JSON without the nulls by which Arrow fills up objects. Raises NoExample: invalid_utf8."""
     return text_of(json.dumps(without_nulls(value), ensure_ascii=False), name)
+
+
+def without_nan(value: Any) -> Any:
+    """Give plain values with null for NaN, as pandas writes a null, however deep it lies."""
+    if isinstance(value, dict):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and value != value else value
 
 
 def without_nulls(value: object) -> object:

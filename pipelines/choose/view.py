@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig, example_of
+from operators.examples.turns import without_nan
 from operators.select.selectors.base import REASON, RECORD, TEXT
 from operators.storage.formats.jsonl import compact
 from pipelines.ledger.records import Part
@@ -134,7 +135,7 @@ class StoredPool:
     def _of_rows(self, rows: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
         if name in rows.column_names:
             return rows[name]
-        records = (json.loads(record) for record in rows["record"].to_pylist())
+        records = (without_nan(json.loads(record)) for record in rows["record"].to_pylist())
         if name == TEXT:
             return pa.array([example_of(record, self.examples).spoken for record in records], pa.large_string())
         if name.startswith(RECORD):

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from operators.examples.base import Example, ExampleConfig, NoExample, example_of
 from operators.examples.prompting import PromptingConfig
+from operators.examples.turns import without_nan
 from operators.select.evaluate.base import NOT_A_CHOICE, EvaluateConfig
 from operators.select.measure.base import ModelConfig, NotFinite, features
 
@@ -65,7 +66,7 @@ class Evaluate:
         return features(rows, columns, [each.get("reason") for each in outcomes_R])
 
     def _question(self, record: str) -> Question | str:
-        values = json.loads(record)
+        values = without_nan(json.loads(record))
         try:
             example = example_of(values, self.examples)
         except NoExample as refusal:

@@ -296,8 +296,33 @@ def test_what_has_no_use_is_named():
     assert read(messages=QA, system=None, tools=None, id=3).unused == ()
 
 
-def test_an_empty_field_of_pandas_is_nothing():
-    assert read(instruction="Why?", input=float("nan"), output="So.") == read(instruction="Why?", output="So.")
+NULL = float("nan")  # as pandas writes it
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"instruction": "Why?", "input": NULL, "output": "So.", "history": NULL, "system": NULL, "tools": NULL},
+        {"messages": NULL, "conversations": NULL, "instruction": "Why?", "output": "So."},
+        {"messages": [QA[0], QA[1] | dict.fromkeys(("weight", "train", "tool_calls", "reasoning", "name"), NULL)]},
+        {"messages": [QA[0] | {"from": NULL}, QA[1] | {"role": NULL, "from": "gpt", "function_call": NULL}]},
+        {"messages": json.dumps([QA[0], QA[1] | {"weight": NULL}])},
+        {"messages": {"role": ["user", "assistant"], "content": ["Why?", "So."], "weight": NULL}},
+        {"messages": {"role": ["user", "assistant"], "content": ["Why?", "So."], "weight": [NULL, NULL]}},
+        {"prompt": QA[:1], "completion": [QA[1] | {"weight": NULL}], "instruction": NULL},
+        {"text": NULL, "prompt": "Why?", "completion": "So."},
+    ],
+    ids=["columns", "messages", "fields", "roles", "JSON", "a list of them", "lists", "completion", "text"],
+)
+def test_a_null_of_pandas_is_nothing_wherever_it_stands(record):
+    example = read(**record)
+    assert example.turns == ASKED.turns and example.unused == ()
+
+
+def test_a_null_of_pandas_in_what_tools_are_called_with_is_left_out():
+    called = {"role": "assistant", "tool_calls": [{"name": "look", "arguments": {"at": "mill", "by": NULL}}]}
+    (turn,) = read(messages=[QA[0], called]).turns[1:]
+    assert json.loads(turn.calls)[0]["function"]["arguments"] == {"at": "mill"}
 
 
 def test_half_a_surrogate_pair_is_told_wherever_it_stands():

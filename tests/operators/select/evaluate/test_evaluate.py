@@ -106,6 +106,13 @@ def test_without_answers_there_is_a_loss_and_no_prediction(student, rows):
     assert all(row["predicted"] is None and row["correct"] is None and row["answer_loss"] > 0 for row in out)
 
 
+def test_a_row_whose_choices_are_a_null_of_pandas_chooses_among_the_answers_of_all(student, rows):
+    row = {"instruction": QUESTIONS[0], "output": ANSWERS[0]}
+    out = evaluate_of(student, answers=ANSWERS)(rows_of(row, row | {"choices": float("nan")}))
+    first, second = out.drop_columns("id").to_pylist()
+    assert first == second and second["reason"] is None and second["predicted"] in ANSWERS
+
+
 def test_the_answers_of_a_set_are_candidates_while_they_are_few(rows):
     config = EvaluateConfig()
     assert with_answers(config, [rows.slice(0, 2), rows.slice(2, 2)], ExampleConfig()).answers == sorted(ANSWERS)
