@@ -19,6 +19,7 @@ from operators.text.extract import NoText, decode, extract
 from operators.text.extract.base import DEFAULT, ExtractConfig
 
 DOCUMENTS = ("response", "resource", "conversion")  # the kinds of record that are documents
+BESIDE = ("warcinfo", "request", "metadata", "revisit", "continuation", "filedesc")  # the kinds that are none
 HTML = ("text/html", "application/xhtml+xml")
 TEXT_SHARE = 8  # a page has about this many bytes for one of text
 HEAD = 2**12  # bytes
@@ -48,7 +49,7 @@ class Warc:
                 if frame.gap is not None:
                     detail = f"at byte {frame.gap}, after a record that broke: {frame.error}"
                     yield Record(frame.gap, 0, Damage(CORRUPT, detail))
-            elif frame.torn:
+            elif frame.torn or (frame.error and frame.head.kind not in BESIDE):
                 detail = f"in the {frame.head.kind or 'nameless'} record at byte {frame.position}: {frame.error}"
                 yield Record(frame.position, 0, Damage(CORRUPT, detail))
 

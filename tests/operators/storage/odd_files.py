@@ -6,11 +6,18 @@ import io
 import json
 import lzma
 import random
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+
+from operators.storage.compression import Gap, blocks
+from operators.storage.packing import ENDINGS
+from operators.storage.registry import readers
 
 PACKERS = [bytes] * 4 + [
     gzip.compress,
@@ -18,8 +25,8 @@ PACKERS = [bytes] * 4 + [
     lzma.compress,
     zstandard.compress,
     lambda content: pa.Codec("lz4").compress(content, asbytes=True),
-    lambda content: content.decode(errors="replace").encode("utf-16"),
 ]
+ENCODERS = [*PACKERS, lambda content: content.decode(errors="replace").encode("utf-16")]
 Draw = random.Random
 RECORDS = [
     '{"text": "a"}',
@@ -56,7 +63,7 @@ EXTRA_COLUMNS = {
 
 def json_file(draw: Draw) -> bytes:
     items = draw.choices(RECORDS, k=draw.randrange(10))
-    return draw.choice(PACKERS)(draw.choice(LAYOUTS)(items).encode(errors="surrogatepass"))
+    return draw.choice(ENCODERS)(draw.choice(LAYOUTS)(items).encode(errors="surrogatepass"))
 
 
 def table(draw: Draw) -> pa.Table:
@@ -71,19 +78,19 @@ def table(draw: Draw) -> pa.Table:
     return pa.table([values for _, values in columns], names=[name for name, _ in columns])
 
 
-def parquet_file(draw: Draw) -> bytes:
+def parquet_file(draw: Draw, table: Callable[[Draw], pa.Table] = table) -> bytes:
     sink = io.BytesIO()
     codec, version = draw.choice(["none", "snappy", "gzip", "zstd", "lz4", "brotli"]), draw.choice(["1.0", "2.0"])
     size = draw.choice([1, 7, 1000])
     pq.write_table(table(draw), sink, row_group_size=size, compression=codec, data_page_version=version)
-    return sink.getvalue()
+    return draw.choice(PACKERS)(sink.getvalue())
 
 
-def arrow_file(draw: Draw) -> bytes:
+def arrow_file(draw: Draw, table: Callable[[Draw], pa.Table] = table) -> bytes:
     rows, sink = table(draw), pa.BufferOutputStream()
     with draw.choice([pa.ipc.new_file, pa.ipc.new_stream])(sink, rows.schema) as writer:
         writer.write_table(rows, draw.choice([1, 7, 1000]))
-    return sink.getvalue().to_pybytes()
+    return draw.choice(PACKERS)(sink.getvalue().to_pybytes())
 
 
 def warc_record(draw: Draw) -> bytes:
@@ -109,8 +116,13 @@ def http(draw: Draw, body: bytes) -> bytes:
 
 
 def warc_file(draw: Draw) -> bytes:
-    records, pack = [warc_record(draw) for _ in range(draw.randrange(6))], draw.choice(PACKERS[:-1])
-    return pack(b"".join(records)) if draw.random() < 0.5 else b"".join(map(pack, records))
+    return packed_apart(draw, [warc_record(draw) for _ in range(draw.randrange(6))])
+
+
+def packed_apart(draw: Draw, parts: list[bytes]) -> bytes:
+    """Pack all parts together, or each by itself."""
+    pack = draw.choice(PACKERS)
+    return pack(b"".join(parts)) if draw.random() < 0.5 else b"".join(map(pack, parts))
 
 
 FILES = {
@@ -120,6 +132,114 @@ FILES = {
     "parquet": parquet_file,
     "text": json_file,
     "warc": warc_file,
+}
+
+
+def name(draw: Draw) -> str:
+    """Call a file by any ending, which need not be that of its format or packing."""
+    endings = [ending for _, reader in readers() for ending in reader.endings]
+    return f"a{draw.choice(['', *endings])}{draw.choice(['', *ENDINGS])}"
+
+
+def sound_json(draw: Draw) -> bytes:
+    """Give a JSON file that has nothing odd: each of its documents is kept."""
+    items = [
+        json.dumps(
+            {"text": f"{number} " * draw.randrange(1, 40), "p": [{"text": "inner"}]}, indent=draw.choice([None, 1])
+        )
+        for number in range(1, draw.randrange(2, 20))
+    ]
+    layout = draw.choice(LAYOUTS[1:] if "\n" in "".join(items) else LAYOUTS)
+    return draw.choice(ENCODERS)(layout(items).encode())
+
+
+def sound_lines(draw: Draw) -> bytes:
+    lines = [f"line {number} " * draw.randrange(1, 20) for number in range(draw.randrange(1, 20))]
+    return draw.choice(ENCODERS)("\n".join(lines).encode())
+
+
+def sound_table(draw: Draw) -> pa.Table:
+    return pa.table({"text": [f"{number} " * 20 for number in range(draw.randrange(1, 30))]})
+
+
+def sound_warc(draw: Draw) -> bytes:
+    head = "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:%d>\r\nContent-Type: text/plain\r\n"
+    head += "Content-Length: %d\r\n\r\n"
+    texts = [f"a text {number} ".encode() * draw.randrange(1, 30) for number in range(draw.randrange(1, 6))]
+    return packed_apart(
+        draw, [(head % (number, len(text))).encode() + text + b"\r\n\r\n" for number, text in enumerate(texts)]
+    )
+
+
+SOUND = {
+    "arrow": partial(arrow_file, table=sound_table),
+    "jsonl": sound_json,
+    "lines": sound_lines,
+    "parquet": partial(parquet_file, table=sound_table),
+    "text": sound_lines,
+    "warc": sound_warc,
+}
+
+
+def counted(format: str, content: bytes, name: str) -> set[int]:
+    """Count the documents of a file as readers do that stop at the first fault; nothing where all of them find one.
+
+    A file that was cut off where a record ends is sound, and nobody can tell what it lacks.
+    """
+    parts = list(blocks(io.BytesIO(content), name))
+    if any(isinstance(part, Gap) for part in parts):
+        return set()
+    plain, found = b"".join(parts), set()
+    for count in COUNTED[format]:
+        with suppress(Exception):
+            found.add(count(plain))
+    return found
+
+
+def _lines(plain: bytes) -> int:
+    return sum(bool(line.strip(b"\xef\xbb\xbf \t\r")) for line in plain.split(b"\n"))
+
+
+def _json_lines(plain: bytes) -> int:
+    return len([json.loads(line) for line in plain.decode("utf-8-sig").split("\n") if line.strip()])
+
+
+def _json_values(plain: bytes) -> int:
+    text, number = plain.decode("utf-8-sig").lstrip(" \t\r\n,\ufeff\x1e"), 0
+    while text:
+        value, end = json.JSONDecoder().raw_decode(text)
+        value = value["data"] if isinstance(value, dict) and "data" in value else value
+        number += len(value) if isinstance(value, list) else 1
+        text = text[end:].lstrip(" \t\r\n,\ufeff\x1e")
+    return number
+
+
+def _arrow_streams(plain: bytes) -> int:
+    source, rows = pa.BufferReader(plain), 0
+    while source.tell() < len(plain):
+        rows += pa.ipc.open_stream(source).read_all().num_rows
+    return rows
+
+
+def _warc_records(plain: bytes) -> int:
+    number = 0
+    while plain := plain.lstrip(b"\r\n\0"):
+        head, _, rest = plain.partition(b"\r\n\r\n")
+        kind, length = (re.search(rb"\r\n%s: (\w+)" % field, head)[1] for field in (b"WARC-Type", b"Content-Length"))
+        if not rest[int(length) :].startswith(b"\r\n\r\n") and len(rest) != int(length):
+            raise ValueError("no record ends there")
+        plain = rest[int(length) :]
+        number += kind.lower() in (b"response", b"resource", b"conversion")
+    return number
+
+
+COUNTED = {
+    "arrow": [lambda plain: pa.ipc.open_file(plain).read_all().num_rows, _arrow_streams],
+    "jsonl": [_json_lines, _json_values],
+    "lines": [_lines],
+    "parquet": [lambda plain: pq.read_table(io.BytesIO(plain)).num_rows],
+    "text": [lambda plain: 1],
+    "warc": [_warc_records],
 }
 
 

@@ -207,6 +207,14 @@ def test_ids_are_those_of_the_records_or_made(tmp_path):
         check_input(list_input(settings, LOCAL), settings, LOCAL)
 
 
+def test_a_broken_record_of_an_unheard_of_kind_is_told_and_a_whole_one_is_none(tmp_path):
+    records = crawl()
+    records.insert(4, record(b"whatever", "screenshot", "image/png", id=9))
+    assert outcome(rows(write(tmp_path, records))) == WHOLE
+    records[4] = records[4].replace(b"Content-Length: 8", b"Content-Len")
+    assert outcome(rows(write(tmp_path, records))) == [("1", None), LACKING, ("2", None), ("3", None)]
+
+
 def test_garbage_between_records_is_told_and_costs_none(tmp_path):
     records = crawl()
     records.insert(4, b"\0\xff garbage \r\n\r\n" * 3000)
