@@ -8,7 +8,19 @@ turns), or a text.
 from dataclasses import dataclass, replace
 
 from operators.errors import BadRequest
-from operators.examples.turns import NoExample, Turn, json_of, listed, parsed, read_turns, text_of, without_nan
+from operators.examples.turns import (
+    NoExample,
+    Turn,
+    first,
+    json_of,
+    one_of,
+    plain,
+    read_turns,
+    said_in,
+    text_of,
+    without_nan,
+    without_nulls,
+)
 from operators.settings import setting
 
 TURNS = ("last", "all")
@@ -107,8 +119,7 @@ def example_of(record: dict, config: ExampleConfig) -> Example:
         return replace(example, tools="", unused=_named(unused | {kind for kind, value in beside.items() if value}))
     if not any(example.learned(config.turns)):
         raise NoExample("no_answer", "its answers are marked as not to be learned (weight 0, train false)")
-    turns = tuple(replace(turn, place=turn.place or number) for number, turn in enumerate(example.turns, 1))
-    return replace(example, turns=turns, unused=_named(unused))
+    return replace(example, unused=_named(unused))
 
 
 def _named(unused: set[str]) -> tuple[str, ...]:
@@ -144,7 +155,8 @@ def _from_columns(record: dict, config: ExampleConfig, unused: set[str]) -> Exam
         raise NoExample("no_answer", f"{config.answer_column} is empty or missing")
     if not question.strip():
         raise NoExample("no_question", f"{' and '.join(config.prompt_columns)} hold no text")
-    asked = (Turn("user", question), Turn("assistant", answer))
+    columns = " and ".join(name for name, part in zip(config.prompt_columns, parts, strict=True) if part)
+    asked = (Turn("user", question, place=columns), Turn("assistant", answer, place=config.answer_column))
     return Example((*_history(record, config, unused), *asked), parts=tuple(part for part in parts if part))
 
 
@@ -163,7 +175,7 @@ def _from_completion(record: dict, config: ExampleConfig, unused: set[str]) -> E
     several = sum(turn.role == "assistant" for turn in after) > 1
     for turn in after:
         learned = True if several and turn.role == "assistant" and turn.learned is None else turn.learned
-        told.append(replace(turn, learned=learned, place=turn.place and len(before) + turn.place))
+        told.append(replace(turn, learned=learned))
     return _conversation([*_history(record, config, unused), *told], f"{PROMPT} and {COMPLETION}")
 
 
@@ -171,20 +183,23 @@ def _side(value: object, column: str, unused: set[str]) -> list[Turn]:
     """Read one side of a prompt with its completion: a text or turns."""
     if isinstance(value, list | dict):
         return read_turns(value, column, unused)
-    return [Turn("user" if column == PROMPT else "assistant", text_of(value, column))]
+    return [Turn("user" if column == PROMPT else "assistant", text_of(value, column), place=column)]
 
 
 def _history(record: dict, config: ExampleConfig, unused: set[str]) -> list[Turn]:
     """Read the rounds before the question: pairs of texts, or turns. Raises NoExample for something else."""
     column = config.history_column
-    rounds = _plain(record.get(column)) if column else None
+    rounds = plain(record.get(column)) if column else None
     if not rounds:
         return []
     if isinstance(rounds, list) and all(isinstance(each, list) and len(each) == 2 for each in rounds):
-        told = zip(("user", "assistant") * len(rounds), [said for each in rounds for said in each], strict=True)
-        return [Turn(role, text_of(said, column)) for role, said in told]
+        return [
+            Turn(role, text_of(said, column), place=f"round {number} of {column}")
+            for number, each in enumerate(rounds, 1)
+            for role, said in zip(("user", "assistant"), each, strict=True)
+        ]
     try:
-        return [replace(turn, place=0) for turn in read_turns(listed(rounds, column), column, unused)]
+        return read_turns(rounds, column, unused)
     except NoExample as refusal:
         raise NoExample(
             refusal.reason,
@@ -194,27 +209,33 @@ def _history(record: dict, config: ExampleConfig, unused: set[str]) -> list[Turn
 
 def _with_system(example: Example, record: dict, config: ExampleConfig, unused: set[str]) -> Example:
     """Put the system turn that a column has before the others."""
-    given = (record.get(column) for column in config.system_columns)
-    texts = [text_of(value, "system") for value in given if isinstance(value, str) and value.strip()]
-    if not texts:
+    own = [turn.content for turn in example.turns if turn.role == "system"][:1]
+    told = {column: _system(record.get(column), column, unused) for column in config.system_columns}
+    text = one_of([*own, *told.values()], "system", unused)
+    if own or not text:
         return example
-    own = next((turn.content for turn in example.turns if turn.role == "system"), None)
-    if not example.turns or own is not None:
-        unused |= {"system"} if own != texts[0] else set()
+    if not example.turns:
+        unused.add("system")
         return example
-    return replace(example, turns=(Turn("system", texts[0]), *example.turns))
+    column = next(column for column, each in told.items() if each == text)
+    return replace(example, turns=(Turn("system", text, place=column), *example.turns))
 
 
-def _plain(value: object) -> object:
-    """Give what the JSON of a text says, the text itself where it is none; nothing for nothing but white space."""
-    if not isinstance(value, str):
-        return value
-    found = parsed(value)
-    return value.strip() if found is None else found
+def _system(value: object, column: str, unused: set[str]) -> str:
+    """Read a system column: a text, the parts of one, or an object that says it. Something else has no use."""
+    value = without_nulls(value)
+    content = first(value, ("content", "value", "text")) if isinstance(value, dict) else value
+    try:
+        return said_in(value if content is None and value else content, column)[0]
+    except NoExample as refusal:
+        if refusal.reason != "not_text":
+            raise
+        unused.add("system")
+        return ""
 
 
 def _tools(record: dict, config: ExampleConfig, unused: set[str]) -> str:
-    tools = _plain(record.get(config.tools_column)) if config.tools_column else None
+    tools = plain(record.get(config.tools_column)) if config.tools_column else None
     if not tools:
         return ""
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):

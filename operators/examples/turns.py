@@ -18,6 +18,8 @@ ROLES = {
     **dict.fromkeys(("tool", "function", "observation", "tool_response"), "tool"),
 }
 REASONING = ("reasoning_content", "thinking", "reasoning")  # fields with what was thought before a turn
+CALLS = ("tool_calls", "function_call")  # fields with the calls of tools; the other is OpenAI's older one, of one call
+CALLED = ("name", "tool_call_id")  # fields that say whose call a tool answers
 FLAGS = ("weight", "train", "trainable", "loss")  # fields that say of a turn whether it is learned
 
 
@@ -27,7 +29,7 @@ class Turn:
 
     `reasoning` is what the assistant thought before that, `calls` its calls of tools (JSON, as OpenAI's `tool_calls`), `name`
     and `call_id` say whose call a tool answers. `learned` is the record's own word on whether this turn is learned (`weight`,
-    `train`); null where it says nothing. `place` counts the turns of the record from 1; 0 where a column made the turn.
+    `train`); null where it says nothing. `place` names it for people, as the record has it: turn 3 of messages, output.
     """
 
     role: str
@@ -37,7 +39,7 @@ class Turn:
     name: str = ""
     call_id: str = ""
     learned: bool | None = None
-    place: int = field(default=0, compare=False)
+    place: str = field(default="", compare=False)
 
     @property
     def says(self) -> bool:
@@ -73,11 +75,19 @@ def listed(value: object, column: str) -> list[dict]:
 
 
 def parsed(text: str) -> Any:
-    """Read JSON; None where it is none. A NaN in it is nothing."""
+    """Read JSON; None where it is none."""
+    found = plain(text)
+    return None if isinstance(found, str) else found
+
+
+def plain(value: Any) -> Any:
+    """Give what the JSON of a text says, a NaN in it as null; the text itself, stripped, where it is none."""
+    if not isinstance(value, str):
+        return value
     try:
-        return without_nan(json.loads(text))
+        return without_nan(json.loads(value))
     except (ValueError, RecursionError):
-        return None
+        return value.strip()
 
 
 def text_of(value: object, name: str) -> str:
@@ -114,6 +124,18 @@ def without_nulls(value: object) -> object:
     return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
+def one_of(texts: Iterable[str], kind: str, unused: set[str]) -> str:
+    """Give the first text that says something; where another says something else, `kind` is named in `unused`."""
+    filled = [text for text in texts if text.strip()]
+    unused |= {kind} if any(text != filled[0] for text in filled) else set()
+    return filled[0] if filled else ""
+
+
+def said_in(content: object, name: str) -> tuple[str, str]:
+    """Give what a content says, a text or the parts of one, and apart what was thought. Raises NoExample."""
+    return _joined(content, name) if isinstance(content, list) else (text_of(content, name), "")
+
+
 def _of_lists(fields: dict) -> list[dict] | None:
     """Turn an object of lists of one length into a list of objects."""
     columns = {name: values for name, values in fields.items() if values is not None}
@@ -125,27 +147,26 @@ def _of_lists(fields: dict) -> list[dict] | None:
 
 
 def _turn(turn: dict, column: str, place: int, unused: set[str]) -> Turn:
-    role, content = _first(turn, ("role", "from")), _first(turn, ("content", "value"))
+    role = first(turn, ("role", "from"))
     known = ROLES.get(role.lower()) if isinstance(role, str) else None
     if known is None:
         raise NoExample("bad_turns", f"turn {place} of {column} is one of {role!r}; known are {', '.join(ROLES)}")
     name = f"turn {place} of {column}"
-    reasoning = text_of(_first(turn, REASONING), name)
-    if isinstance(content, list):
-        content, thought = _joined(content, name)
-        reasoning = reasoning or thought
-    reasoning = reasoning if reasoning.strip() else ""
-    calls, learned = _calls(turn, name), _learned(turn, name, unused)
+    said, thought = said_in(first(turn, ("content", "value")), name)
+    thoughts = [*(text_of(turn.get(field), name) for field in REASONING), thought]
+    reasoning, learned = one_of(thoughts, REASONING[0], unused), _learned(turn, name, unused)
     unused |= {"train_detail"} if turn.get("train_detail") else set()
-    if known != "assistant":
-        unused |= {"reasoning_content"} if reasoning else set()
-        unused |= {"weight"} if learned else set()
-        reasoning, calls, learned = "", "", None
-    called = [text_of(turn.get(key), name) if known == "tool" else "" for key in ("name", "tool_call_id")]
-    return Turn(known, text_of(content, name), reasoning, calls, *called, learned, place)
+    if known != "tool":
+        unused |= {key for key in CALLED if turn.get(key)}
+    if known == "assistant":
+        return Turn(known, said, reasoning, _calls(turn, name, unused), learned=learned, place=name)
+    beside = {REASONING[0]: reasoning, "weight": learned} | {key: plain(turn.get(key)) for key in CALLS}
+    unused |= {kind for kind, value in beside.items() if value}
+    called = [text_of(turn.get(key), name) if known == "tool" else "" for key in CALLED]
+    return Turn(known, said, "", "", *called, place=name)
 
 
-def _first(turn: dict, names: Iterable[str]) -> Any:
+def first(turn: dict, names: Iterable[str]) -> Any:
     """Give the first of some fields that holds something; None where none does."""
     return next((turn[name] for name in names if turn.get(name) is not None), None)
 
@@ -156,8 +177,8 @@ def _joined(parts: list, name: str) -> tuple[str, str]:
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in ("thinking", "reasoning"):
-            inner = _first(part, ("thinking", "reasoning", "text"))
-            thought.append(_joined(inner, name)[0] if isinstance(inner, list) else text_of(inner, name))
+            inner = first(part, ("thinking", "reasoning", "text"))
+            thought.append(said_in(inner, name)[0])
             continue
         text = part.get("text") if isinstance(part, dict) else part
         if not isinstance(text, str):
@@ -166,12 +187,14 @@ def _joined(parts: list, name: str) -> tuple[str, str]:
     return text_of("".join(said), name), text_of("".join(thought), name)
 
 
-def _calls(turn: dict, name: str) -> str:
+def _calls(turn: dict, name: str, unused: set[str]) -> str:
     """Give the calls of tools in the form that chat templates read: arguments are an object."""
-    calls = turn.get("tool_calls")
-    calls = parsed(calls) if isinstance(calls, str) else calls
-    if not calls and turn.get("function_call"):  # OpenAI's older form, of one call
-        calls = [{"function": turn["function_call"]}]
+    calls, single = (plain(turn.get(key)) for key in CALLS)
+    forms = [_read_calls(each, name) for each in (calls, [{"function": single}] if single else None)]
+    return one_of(forms, CALLS[1], unused)
+
+
+def _read_calls(calls: Any, name: str) -> str:
     if not calls:
         return ""
     read = [_call(call) for call in calls] if isinstance(calls, list) else [None]
@@ -193,7 +216,8 @@ def _call(call: object) -> dict | None:
 
 
 def _learned(turn: dict, name: str, unused: set[str]) -> bool | None:
-    """Give what the record says about learning a turn. A weight between is taken for 1."""
+    """Give what the record says about learning a turn: the first of its flags. A weight between is taken for 1."""
+    told: dict[str, bool] = {}
     for flag in FLAGS:
         value = turn.get(flag)
         if value is None or (flag == "loss" and not isinstance(value, bool)):  # a number there is a measured loss
@@ -201,5 +225,7 @@ def _learned(turn: dict, name: str, unused: set[str]) -> bool | None:
         if not isinstance(value, bool | int | float) or value < 0:
             raise NoExample("bad_turns", f"{name} has {flag} {value!r}; it may be 0 or 1, true or false")
         unused |= {"weight"} if value not in (0, 1) else set()
-        return value > 0
-    return None
+        told[flag] = value > 0
+    learned = next(iter(told.values()), None)
+    unused |= {flag for flag, learns in told.items() if learns != learned}
+    return learned

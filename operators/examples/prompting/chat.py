@@ -36,11 +36,9 @@ class Chat:
         for turn, place in zip(told, places, strict=True):
             if place is None:
                 whose = "the last answer" if turn is told[-1] else f"what the {turn.role} says"
-                raise NoExample("chat_template", f"the model's chat template leaves out {whose} (turn {turn.place})")
+                raise NoExample("chat_template", f"the model's chat template leaves out {whose} ({turn.place})")
             if turn.calls and place.begin == place.end:
-                raise NoExample(
-                    "tool_calls", f"the model's chat template has no place for the calls of turn {turn.place}"
-                )
+                raise NoExample("tool_calls", f"the model's chat template has no place for the calls of {turn.place}")
         learned = replace(example, turns=told).learned(turns)
         return up_to_the_last_answer(
             [segment for segment in self._segments(text, told, places, learned) if segment.text]
@@ -101,7 +99,7 @@ class Chat:
         begins = [*(place.begin for place, _, _ in written[1:]), len(text)]
         for (place, turn, learns), following in zip(written, begins, strict=True):
             if place.begin < at or self._outside(text, place.end) > following:
-                raise NoExample("chat_template", f"the model's chat template changes with what turn {turn.place} says")
+                raise NoExample("chat_template", f"the model's chat template changes with what {turn.place} says")
             begin = self._prompted(text, at, place.begin) if learns else place.begin
             end = self._call_ends(text, place.end, following, turn) if place.cut else self._outside(text, place.end)
             yield Segment(text[at:begin], markup=True)
@@ -125,9 +123,7 @@ class Chat:
         closes = [place for closing in self.template.closings if (place := text.find(closing, begin, end)) >= 0]
         token = self.special.search(text, begin, end)
         if not closes and not token:
-            raise NoExample(
-                "chat_template", f"what ends the calls of turn {turn.place} cannot be told from what follows"
-            )
+            raise NoExample("chat_template", f"what ends the calls of {turn.place} cannot be told from what follows")
         return min(closes) if closes else token.end()
 
     def _outside(self, text: str, at: int) -> int:

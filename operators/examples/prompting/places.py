@@ -121,7 +121,7 @@ def _check(turn: Turn, written: str) -> None:
     """Raise NoExample where other words are written than an answer says; its thoughts may be left out."""
     said = "".join(turn.content.rpartition(THOUGHT)[2].split())
     if turn.role == "assistant" and said not in "".join(written.split()):
-        raise NoExample("chat_template", f"the model's chat template changes what turn {turn.place} says")
+        raise NoExample("chat_template", f"the model's chat template changes what {turn.place} says")
 
 
 def alike(one: str, other: str) -> int:

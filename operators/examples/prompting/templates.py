@@ -88,7 +88,7 @@ class Frames:
         if turn.calls and not turn.content.strip():
             raise NoExample(
                 "tool_calls",
-                f"turn {turn.place} calls tools in a form that is no text, and this template has no place for it: a model's "
+                f"{turn.place} calls tools in a form that is no text, and this template has no place for it: a model's "
                 "own chat template may have one",
             )
         ends = self.ends_turns and turn.role == "assistant" and not last

@@ -171,7 +171,37 @@ def test_of_a_prompt_nothing_is_learned_and_of_its_completion_every_answer():
     completion = chat(("assistant", "look()"), ("tool", "42"), ("assistant", "So."))
     example = read(prompt=prompt, completion=completion)
     assert example.learned("last") == example.learned("all") == [False, False, False, True, False, True]
-    assert [turn.place for turn in example.turns] == [1, 2, 3, 4, 5, 6]
+    assert [turn.place for turn in example.turns[2:5]] == [
+        "turn 3 of prompt",
+        "turn 1 of completion",
+        "turn 2 of completion",
+    ]
+
+
+def test_each_turn_is_named_as_the_record_has_it():
+    named = {
+        ("system", "turn 1 of messages", "turn 2 of messages"): {"system": "Be short.", "messages": QA},
+        ("round 1 of history", "round 1 of history", "turn 1 of prompt", "completion"): {
+            "history": ROUNDS[:1],
+            "prompt": QA[:1],
+            "completion": "So.",
+        },
+        ("turn 1 of history", "turn 2 of history", "instruction", "output"): {
+            "history": QA,
+            "instruction": "Why?",
+            "input": "",
+            "output": "So.",
+        },
+        ("system_prompt", "instruction and input", "output"): {
+            "system_prompt": "Be short.",
+            "instruction": "Why?",
+            "input": "x",
+            "output": "So.",
+        },
+        ("turn 2 of conversations", "turn 3 of conversations"): {"conversations": [*chat(("system", " ")), *QA]},
+    }
+    for places, record in named.items():
+        assert tuple(turn.place for turn in read(**record).turns) == places
 
 
 @pytest.mark.parametrize("column", ["system", "system_prompt"])
@@ -282,6 +312,60 @@ def test_a_turn_may_say_itself_whether_it_is_learned(flag, learned):
 def test_a_chat_of_which_no_answer_is_to_be_learned_is_none():
     assert reason(messages=[QA[0], QA[1] | {"weight": 0}]) == "no_answer"
     assert reason(messages=[QA[0], QA[1] | {"weight": "no"}]) == "bad_turns"
+
+
+@pytest.mark.parametrize("told", ["[{'name': 'look'}]", "look()", '{"at": "mill"}', "5", {"name": "look"}])
+@pytest.mark.parametrize("content", [None, "Let me look."])
+def test_calls_in_a_form_that_is_not_known_are_told_whatever_stands_beside_them(told, content):
+    called = {"role": "assistant", "content": content, "tool_calls": told}
+    assert reason(messages=[QA[0], called, {"role": "tool", "content": "42"}, QA[1]]) == "tool_calls"
+
+
+@pytest.mark.parametrize("none", ["", " ", "null", "[]", [], None])
+def test_no_calls_are_none_in_any_form(none):
+    assert read(messages=[QA[0] | {"tool_calls": none}, QA[1] | {"tool_calls": none}]) == ASKED
+
+
+@pytest.mark.parametrize(
+    "told, text",
+    [
+        (["Be ", {"type": "text", "text": "short."}], "Be short."),
+        ({"content": "Be short."}, "Be short."),
+        ({"role": "system", "content": [{"type": "text", "text": "Be short."}], "value": None}, "Be short."),
+        ([], ""),
+        ({"content": None}, ""),
+    ],
+    ids=["parts", "object", "object of parts", "no parts", "empty object"],
+)
+def test_a_system_column_has_the_forms_that_a_turns_content_has(told, text):
+    example = read(messages=QA, system=told)
+    assert [turn.content for turn in example.turns if turn.role == "system"] == [text] * bool(text)
+    assert example.turns[-2:] == ASKED.turns and example.unused == ()
+
+
+@pytest.mark.parametrize("told", [5, True, {"os": "linux"}, [{"type": "image_url", "image_url": "x"}]], ids=str)
+def test_a_system_column_that_says_nothing_is_told(told):
+    assert read(messages=QA, system=told) == Example(ASKED.turns, unused=("system",))
+
+
+def test_of_two_that_say_different_things_the_second_is_told():
+    both = read(messages=QA, system="Be short.", system_prompt="Be long.")
+    assert both.turns[0].content == "Be short." and both.unused == ("system",)
+    assert read(messages=QA, system="Be short.", system_prompt="Be short.").unused == ()
+    assert read(messages=QA, system=" ", system_prompt="Be long.").turns[0].content == "Be long."
+    thought = read(messages=[QA[0], QA[1] | {"reasoning_content": "", "thinking": "Hm.", "reasoning": "Ah."}])
+    assert thought.turns[1].reasoning == "Hm." and thought.unused == ("reasoning_content",)
+    flagged = read(messages=[*QA, QA[0], QA[1] | {"weight": 1, "train": False}])
+    assert flagged.turns[3].learned and flagged.unused == ("train",)
+    called = {"role": "assistant", "tool_calls": [{"name": "look"}], "function_call": {"name": "hear"}}
+    example = read(messages=[QA[0], called])
+    assert "look" in example.turns[1].calls and example.unused == ("function_call",)
+
+
+@pytest.mark.parametrize("field", ["tool_calls", "function_call", "name", "tool_call_id"])
+def test_what_only_another_side_may_have_is_told(field):
+    value = {"tool_calls": [{"name": "look"}], "function_call": {"name": "look"}}.get(field, "look")
+    assert read(messages=[QA[0] | {field: value}, QA[1]]) == Example(ASKED.turns, unused=(field,))
 
 
 def test_what_has_no_use_is_named():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.examples.base import ExampleConfig, NoExample, example_of
-from operators.examples.prompting import Prompting, PromptingConfig
+from operators.examples.prompting import FRAMES, Prompting, PromptingConfig
 from operators.examples.prompting.chat import Chat
 from operators.examples.prompting.jinja import DATE
 from tests.operators.examples.prompting.chat_templates import FAMILIES, ODD, family
@@ -199,6 +199,17 @@ def test_calls_without_a_place_are_rejected_by_their_turn_and_told_where_words_s
     assert Read(paths["chatml"], messages=beside, tools=TOOLS).unplaced == {"tool_calls", "tools"}
 
 
+def test_the_turn_that_a_reject_names_is_the_one_of_the_record(paths):
+    more = {"system": "SYS", "history": [["Q1", "A1"], ["Q2", "A2"]]}
+    for template in (Chat(paths["chatml"]), FRAMES["human"]()):
+        for record, place in (
+            ({"messages": CALLED} | more, "turn 2 of messages"),
+            ({"prompt": "Q3", "completion": CALLED[1:]} | more, "turn 1 of completion"),
+        ):
+            with pytest.raises(NoExample, match=f"tool_calls: .*{place}"):
+                template.framed(example_of(record, ExampleConfig()), "last")
+
+
 def test_a_template_without_a_system_turn_has_it_in_the_question_and_names_the_turns_of_the_record(paths):
     read = Read(paths["gemma"], messages=[system("SYS"), user("Q"), assistant("A")])
     assert "<start_of_turn>user\nSYS\n\nQ<end_of_turn>" in read.text and read.learned == ["A<end_of_turn><eos>"]
@@ -300,5 +311,5 @@ def test_a_turn_that_is_left_out_is_named_by_its_place_in_the_record(paths):
     assert silent != FAMILIES["llama_3"]
     template = Chat(paths["llama_3"])
     template.template.source = silent
-    with pytest.raises(NoExample, match=r"leaves out what the tool says \(turn 3\)"):
+    with pytest.raises(NoExample, match=r"leaves out what the tool says \(turn 3 of messages\)"):
         template.framed(example_of({"messages": messages}, ExampleConfig()), "last")
