@@ -139,6 +139,7 @@ def _codec(how: str) -> Codec:
 
 
 def _frames(parts: Parts, codec: Codec) -> Parts:
+    """Unpack frames one after another; after a broken one, or bytes that lack, go on where the next begins."""
     frame, lost, given, rest = None, False, 0, b""
     for step in chain(_steps(parts), [b""]):
         if isinstance(step, Gap):
@@ -148,20 +149,10 @@ def _frames(parts: Parts, codec: Codec) -> Parts:
         packed, rest = rest + step, b""
         while packed:
             fresh = frame is None
-            if fresh and lost:
-                found = codec.magic.search(packed)
-                if found is None:
-                    rest = packed[1 - FRAME_HEAD :]
-                    break
-                packed = packed[found.start() :]
-            elif fresh:
-                packed = packed.lstrip(b"\0")  # padding of tapes, and of xz
-            if fresh and len(packed) < FRAME_HEAD and step:
-                rest = packed
-                break
-            if not packed:
-                break
             if fresh:
+                packed, rest = _frame_begin(packed, lost, codec, last=not step)
+                if not packed:
+                    break
                 frame, given = codec.unpacker(packed), 0
             before = frame.copy() if hasattr(frame, "copy") else None
             try:
@@ -179,6 +170,21 @@ def _frames(parts: Parts, codec: Codec) -> Parts:
                 frame, lost = None, False
     if frame is not None:
         yield Gap("the file ends too early", inside=given > 0)
+
+
+def _frame_begin(packed: bytes, lost: bool, codec: Codec, last: bool) -> tuple[bytes, bytes]:
+    """Return what begins with the next frame, and what can only be told with more behind it: one of them is empty.
+
+    After damage (`lost`) the frame has to be looked for; else nothing but padding, of tapes or of xz, stands before it.
+    """
+    if lost:
+        found = codec.magic.search(packed)
+        if found is None:
+            return b"", packed[1 - FRAME_HEAD :]
+        packed = packed[found.start() :]
+    else:
+        packed = packed.lstrip(b"\0")
+    return (b"", packed) if len(packed) < FRAME_HEAD and not last else (packed, b"")
 
 
 def _salvaged(frame: Any, packed: bytes, codec: Codec) -> bytes:

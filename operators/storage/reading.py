@@ -16,6 +16,7 @@ from operators.storage.filesystem import open_reading
 from operators.storage.formats.base import Damage, Format, Record, Row, WrongFormat, said
 from operators.storage.partitions import partition_of, with_partition
 from operators.storage.registry import FORMATS, reader_of
+from operators.storage.sniff import is_pointer
 from operators.storage.watched import Watched
 from operators.table import DOCUMENTS
 from operators.text.extract.base import DEFAULT, ExtractConfig, ExtractorFailure
@@ -26,6 +27,7 @@ SAMPLED_FILES = 32
 
 # What is the one file's fault, definitely. What speaks of credentials, clock or bucket is a StorageRefusal (storage/s3.py).
 THE_FILES_FAULT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+NOT_FETCHED = "it is a pointer of Git LFS, and the file that it stands for is not there: `git lfs pull` fetches it"
 BROKEN_LINKS = (errno.ELOOP, errno.ENAMETOOLONG)
 # What no file and no record can be blamed for, whatever was being read.
 NO_FILES_FAULT = (BadRequest, StorageFailure, CorruptFile, ExtractorFailure, ImportError)
@@ -60,6 +62,8 @@ def _reads(file: InputFile, config: InputConfig, storage: StorageConfig) -> bool
         return False
     with handle:
         watched = Watched(handle)
+        if is_pointer(watched, file.bytes):
+            raise BadRequest(f"{file.url} cannot be read: {NOT_FETCHED}.")
         try:
             return reader_of(file.format)(Split(file, 0, max(file.bytes, 1)), config).check(watched)
         except (WrongFormat, *NO_FILES_FAULT):
@@ -128,6 +132,9 @@ def _records(reader: Format, split: Split, storage: StorageConfig) -> Iterator[R
     last = None
     with handle:
         watched = Watched(handle)
+        if is_pointer(watched, split.file.bytes):
+            yield Record(split.begin, 0, Damage(UNREADABLE, NOT_FETCHED))
+            return
         try:
             for record in reader.records(watched):
                 last = record.position

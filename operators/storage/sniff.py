@@ -1,6 +1,7 @@
 """What a file is, told from its first bytes."""
 
 from collections.abc import Mapping
+from typing import BinaryIO
 
 from operators.storage.registry import readers
 
@@ -13,6 +14,9 @@ MAGIC = {
     b"PK\x03\x04": "zip",
     b"%PDF": "PDF",
 }
+
+# Stands in the place of a file that was not fetched. Source: Git LFS, docs/spec.md, "The Pointer".
+POINTER, MOST_POINTER = b"version https://git-lfs", 1024  # bytes
 
 
 def foreign(head: bytes) -> str | None:
@@ -27,3 +31,12 @@ def format_of(head: bytes) -> str | None:
 
 def _kind(head: bytes, kinds: Mapping[bytes, str]) -> str | None:
     return next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)
+
+
+def is_pointer(handle: BinaryIO, size: int) -> bool:
+    """Tell whether a file of so many bytes is a pointer of Git LFS; the handle is back at the beginning afterwards."""
+    if size >= MOST_POINTER:
+        return False
+    head = handle.read(len(POINTER))
+    handle.seek(0)
+    return head == POINTER

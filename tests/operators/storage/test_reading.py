@@ -171,3 +171,16 @@ def test_formats_may_be_mixed_in_a_folder(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "x"}')
     (tmp_path / "b.txt").write_text("y")
     assert reasons(tmp_path) == [None, None]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.parquet", "a.warc.gz"])
+def test_a_pointer_of_git_lfs_is_told_as_a_file_that_is_not_there(tmp_path, name):
+    oid = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393"
+    (tmp_path / name).write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12345\n")
+    (row,) = rows(tmp_path)
+    assert (row["reason"], "`git lfs pull` fetches it" in row["detail"]) == ("unreadable_file", True)
+    settings = InputConfig(path=str(tmp_path))
+    with pytest.raises(BadRequest, match=rf"{name} cannot be read: it is a pointer of Git LFS"):
+        check_input(list_input(settings, LOCAL), settings, LOCAL)
+    (tmp_path / "b.jsonl").write_text('{"text": "x"}')
+    check_input(list_input(settings, LOCAL), settings, LOCAL)
