@@ -1,5 +1,6 @@
 """WARC, WET and ARC files: every captured document is a row, its main text or the reason why it has none."""
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
@@ -20,6 +21,7 @@ from operators.text.extract.base import DEFAULT, ExtractConfig
 
 DOCUMENTS = ("response", "resource", "conversion")  # the kinds of record that are documents
 BESIDE = ("warcinfo", "request", "metadata", "revisit", "continuation", "filedesc")  # the kinds that are none
+KIND = re.compile(r"[\w.-]+")
 HTML = ("text/html", "application/xhtml+xml")
 TEXT_SHARE = 8  # a page has about this many bytes for one of text
 HEAD = 2**12  # bytes
@@ -49,9 +51,11 @@ class Warc:
                 if frame.gap is not None:
                     detail = f"at byte {frame.gap}, after a record that broke: {frame.error}"
                     yield Record(frame.gap, 0, Damage(CORRUPT, detail))
-            elif frame.torn or (frame.error and frame.head.kind not in BESIDE):
-                detail = f"in the {frame.head.kind or 'nameless'} record at byte {frame.position}: {frame.error}"
-                yield Record(frame.position, 0, Damage(CORRUPT, detail))
+            elif frame.torn or (frame.error and frame.head.kind not in BESIDE) or not KIND.fullmatch(frame.head.kind):
+                kind, error = frame.head.kind or "nameless", frame.error or "its kind is none"
+                yield Record(
+                    frame.position, 0, Damage(CORRUPT, f"in the {kind} record at byte {frame.position}: {error}")
+                )
 
     def row(self, payload: Frame) -> Row:
         row = self._read(payload)

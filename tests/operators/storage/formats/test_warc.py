@@ -213,6 +213,8 @@ def test_a_broken_record_of_an_unheard_of_kind_is_told_and_a_whole_one_is_none(t
     assert outcome(rows(write(tmp_path, records))) == WHOLE
     records[4] = records[4].replace(b"Content-Length: 8", b"Content-Len")
     assert outcome(rows(write(tmp_path, records))) == [("1", None), LACKING, ("2", None), ("3", None)]
+    records[4] = record(b"a text", "conv\0\0\0on", "text/plain", id=9)
+    assert outcome(rows(write(tmp_path, records))) == [("1", None), LACKING, ("2", None), ("3", None)]
 
 
 def test_garbage_between_records_is_told_and_costs_none(tmp_path):
