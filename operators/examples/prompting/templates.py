@@ -67,9 +67,8 @@ class Frames:
         told = example.turns[0].role == "system"
         segments = [] if told else [Segment(self.opening, markup=True)]
         segments += self._between(example.turns, example.learned(turns))
-        if self.strip:
-            segments = _stripped(segments)
-        return up_to_the_last_answer([segment for segment in segments if segment.text])
+        segments = up_to_the_last_answer([segment for segment in segments if segment.text])
+        return _stripped(segments) if self.strip and segments else segments
 
     def direct(self, example: Example, turns: str) -> list[Segment]:
         answers = [turn for turn, learned in zip(example.turns, example.learned(turns), strict=True) if learned]
@@ -130,7 +129,6 @@ def up_to_the_last_answer(segments: list[Segment]) -> list[Segment]:
 
 def _stripped(segments: list[Segment]) -> list[Segment]:
     """Strip the white space before all and before the last answer."""
-    segments = [segment for segment in segments if segment.text]
     segments[0] = segments[0]._replace(text=segments[0].text.lstrip())
     segments[-2] = segments[-2]._replace(text=segments[-2].text.rstrip())
     return segments

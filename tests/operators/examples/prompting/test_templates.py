@@ -49,6 +49,19 @@ def test_answers_are_the_last_turn_or_all(name):
     assert answers(template.framed(CHAT, "all")) == answers(template.direct(CHAT, "all")) == ["So.", "Thus."]
 
 
+@pytest.mark.parametrize("name", FRAMES)
+def test_what_follows_the_last_answer_that_is_learned_changes_nothing_before_it(name):
+    turns = (Turn("user", "Why?"), Turn("assistant", "So.", learned=True))
+    more = (*turns, Turn("user", "How?"), Turn("assistant", "WRONG", learned=False))
+    alone, before = (text(FRAMES[name]().framed(Example(some), "last")) for some in (turns, more))
+    assert before == alone
+
+
+def test_where_all_that_is_learned_has_no_text_nothing_is_framed():
+    turns = (Turn("user", "Why?"), Turn("assistant", "", learned=True), Turn("assistant", "So.", learned=False))
+    assert all(make().framed(Example(turns), "last") == [] for make in FRAMES.values())
+
+
 def test_alpaca_has_a_form_for_rows_with_an_input_and_one_for_those_without():
     rows = [{"instruction": "Add.", "input": given, "output": "3"} for given in ("1 2", "", None)]
     whole = [text(FRAMES["alpaca"]().framed(example_of(row, ExampleConfig()), "last")) for row in rows]
