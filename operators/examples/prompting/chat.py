@@ -7,11 +7,16 @@ from functools import partial
 
 from operators.examples.base import Example, NoExample, Turn
 from operators.examples.prompting.jinja import ChatTemplate, Form, Refused
-from operators.examples.prompting.places import Place, places_of
+from operators.examples.prompting.places import THOUGHT, Place, places_of
 from operators.examples.prompting.templates import Segment, up_to_the_last_answer
 
 NOTHING = re.compile(r"(?!)")
 LONGEST = 100  # characters of a special token
+FIELDS = {
+    "reasoning_content": "reasoning",
+    "tool_calls": "calls",
+    "content": "content",
+}  # of a turn, that may be left out
 
 
 class Chat:
@@ -55,13 +60,16 @@ class Chat:
         return found
 
     def unplaced(self, example: Example) -> set[str]:
-        if not example.carried & {"reasoning_content", "tool_calls", "tools"}:
+        thinking = any(_thinks_aloud(turn) for turn in example.turns)
+        if not thinking and not example.carried & {"reasoning_content", "tool_calls", "tools"}:
             return set()
         text, told, _, form = self._written(example)
         found = {"tools"} if example.tools and self.template.accepted(told, "", form) == text else set()
         for number, turn in enumerate(told):
-            for name, field in (("reasoning_content", "reasoning"), ("tool_calls", "calls"), ("content", "content")):
-                less = replace(turn, **{field: ""})
+            without = [(name, replace(turn, **{field: ""})) for name, field in FIELDS.items()]
+            if _thinks_aloud(turn):
+                without.append(("reasoning_content", replace(turn, content=turn.content.rpartition(THOUGHT)[2])))
+            for name, less in without:
                 others = [*told[:number], less, *told[number + 1 :]]
                 if less != turn and self.template.accepted(others, example.tools, form) == text:
                     found.add(name)
@@ -130,3 +138,9 @@ class Chat:
         """Give the end of the special token that would be cut at a place, else the place."""
         near = self.special.finditer(text, max(0, at - LONGEST), at + LONGEST)
         return next((token.end() for token in near if token.start() < at < token.end()), at)
+
+
+def _thinks_aloud(turn: Turn) -> bool:
+    """Tell whether an answer has thoughts among what it says."""
+    thought = turn.content.rpartition(THOUGHT)[0] if turn.role == "assistant" else ""
+    return bool(thought.strip().removeprefix("<think>").strip())

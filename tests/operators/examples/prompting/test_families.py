@@ -129,9 +129,16 @@ def test_thoughts_are_learned_where_the_template_leaves_them_and_told_where_it_t
     for messages in (in_fields, in_words):
         read = Read(paths[name], messages=messages)
         assert read.learned == ["A1<|im_end|>", f"{thought}\n</think>\n\nA2<|im_end|>"]
-        assert "T1" not in read.text
-    assert Read(paths[name], messages=in_fields).unplaced == {"reasoning_content"}
-    assert Read(paths[name], messages=in_fields[2:]).unplaced == set()
+        assert "T1" not in read.text and read.unplaced == {"reasoning_content"}
+        assert Read(paths[name], messages=messages[2:]).unplaced == set()
+    empty = [user("Q1"), assistant("<think>\n\n</think>\n\nA1"), user("Q2"), assistant("A2")]
+    assert Read(paths[name], messages=empty).unplaced == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {*THINKING}))
+def test_a_thought_among_words_is_not_told_where_the_template_writes_it(paths, name):
+    read = Read(paths[name], messages=[user("Q1"), assistant("<think>T1</think>A1"), user("Q2"), assistant("A2")])
+    assert "<think>T1</think>A1" in read.text and read.unplaced == set()
 
 
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {*THINKING}))
