@@ -34,7 +34,7 @@ class Reasons:
     """What the reasons of a pipeline that asks a model mean.
 
     `asking` are its stages that ask, `judging` those that turn answers down, and `later` those after them that turn down good
-    answers. `kind` is what tells answers apart (see Units). `no_whole_answer` are the reasons for which an answer is none.
+    answers. `no_whole_answer` are the reasons for which an answer is none.
     `advice` tells the user what to do where nearly all answers come to nothing for a STAGE/REASON, or in a STAGE; `{rule}` in it
     stands for the reason.
     """
@@ -44,7 +44,6 @@ class Reasons:
     later: tuple[str, ...] = ()
     no_whole_answer: frozenset[str] = frozenset()
     advice: Mapping[str, str] = field(default_factory=dict)
-    kind: str = "kind"
 
     def is_unanswered(self, reason: str) -> bool:
         """Whether it failed, or what came was no whole answer: the rows have no part in what all of them meet so."""

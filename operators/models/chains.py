@@ -88,7 +88,7 @@ class Chains(ABC):
     stage: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]  # columns that `answer`, `chain_of` and `passed_on` are given, with `id`
     adds: pa.Schema
-    kind: ClassVar[str] = "style"  # the column whose words name the kinds of requests
+    kind: ClassVar[str]  # the column whose words name the kinds of requests
     calls_per_row: ClassVar[int] = 1  # at the most
 
     def __init__(self, engine: Engine, seed: int):

@@ -59,7 +59,7 @@ class Rephrase(Chains):
     Source: WRAP, arXiv:2401.16380, section 3; carried context: Kimi K2, arXiv:2507.20534.
     """
 
-    stage = "rephrase"
+    stage, kind = "rephrase", "style"
     reads = ("style", "source_text", "source_tokens", "source_file", "position")
     adds = pa.schema([REQUESTS.field("text")])
 

@@ -28,7 +28,7 @@ class ChunkConfig:
         0, "a chunk of fewer tokens joins the one before or shares its sentences, where the limit allows"
     )
     tokenizer: str | None = setting(
-        None, "what counts tokens: a model folder, a tokenizer.json, a hub name; null: the rephraser's"
+        None, "what counts tokens: a model folder, a tokenizer.json, a hub name; null: the engine's own, else about"
     )
 
     def __post_init__(self):

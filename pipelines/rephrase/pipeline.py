@@ -33,7 +33,7 @@ class Rephrasing(AskingPipeline):
         )
 
     def stream(self, work: list[dict], ledger: Ledger, report: Reporter) -> None:
-        report.judge(self.job.faults.give_up_share, REASONS)
+        report.judge(self.job.faults.give_up_share, REASONS, self.units.kind)
         rephrase(self.job, work, ledger, report)
 
 

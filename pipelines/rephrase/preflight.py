@@ -1,18 +1,18 @@
 """What is checked before anything is spent: prompts, engine, context, input, output."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from operators.errors import BadRequest
-from operators.models.engines import build_engine, chosen
-from operators.models.engines.context import ModelFacts, check_vllm_arguments, digest_of, model_facts
+from operators.models.engines.context import digest_of
 from operators.rewrite.faithful import check_encoder
 from operators.rewrite.mix import Mix
 from operators.rewrite.prompts import load_prompt
 from operators.storage.base import InputFile
 from operators.storage.place import Place
 from operators.text.tokenizer import approximate_tokenizer, load_tokenizer
+from pipelines.flow.engines.preflight import check_engine
 from pipelines.flow.input.files import input_files
 from pipelines.rephrase.job import RephraseJob
 from pipelines.run.output import output_place
@@ -39,7 +39,7 @@ def check(job: RephraseJob) -> Checked:
     place = output_place(job.output.path, job.storage, "runs/first")
     files, said = input_files(job.input, job.storage, place)
     warnings += said
-    facts = _check_engine(job, warnings)
+    facts = check_engine(job.engine, job.chunk, warnings)
     _check_sizes(job, prompts, facts.context_tokens)
     check_encoder(job.faithful)
     place.check_writable()
@@ -68,25 +68,6 @@ def _styles(job: RephraseJob) -> list[str]:
     if twice:
         raise BadRequest(f"styles names {', '.join(sorted(twice))} twice.")
     return job.styles
-
-
-def _check_engine(job: RephraseJob, warnings: list[str]) -> ModelFacts:
-    """Check the engine's block, choose the counting tokenizer and give what is known of the model."""
-    name = chosen(job.engine)
-    build_engine(job.engine)  # refuses settings that cannot work; nothing is loaded
-    if name == "openai":
-        if job.chunk.tokenizer is None:
-            warnings.append(
-                "chunk.tokenizer is not given, so an approximate counter measures chunks. "
-                "Name the endpoint's tokenizer (a folder or a hub name) for exact limits."
-            )
-        return ModelFacts(job.engine.openai.context_tokens, None, False, None)
-    arguments = job.engine.vllm if name == "vllm" else vars(job.engine.transformers)
-    if name == "vllm":
-        check_vllm_arguments(arguments)
-    facts = model_facts(arguments["model"])
-    job.chunk.tokenizer = job.chunk.tokenizer or arguments.get("tokenizer") or arguments["model"]
-    return replace(facts, context_tokens=arguments.get("max_model_len") or facts.context_tokens)
 
 
 def _check_sizes(job: RephraseJob, prompts: dict, context: int | None) -> None:

@@ -23,7 +23,6 @@ REASONS = Reasons(
         "clean/only_reasoning": MORE_TOKENS,
         "clean": "If the rule is wrong here: clean.{rule}=false.",
     },
-    kind="style",
 )
 DATA = pa.schema(
     [
@@ -45,7 +44,7 @@ DATA = pa.schema(
 
 def form(stitched: bool) -> Form:
     """Give the form of the rows; a row that is stitched together of a document's chunks is not made again alone."""
-    return Form(Units(REASONS.kind, REASONS.asking, whole_commits=stitched, beside=ORIGINAL), DATA, count=count)
+    return Form(Units("style", REASONS.asking, whole_commits=stitched, beside=ORIGINAL), DATA, count=count)
 
 
 def count(rows: pa.Table) -> Counts:

@@ -107,10 +107,10 @@ class Reporter:
 
         ray.get(self.board.fail.remote(message, asked_wrongly, blamed))
 
-    def judge(self, share: float | None, reasons: Reasons) -> None:
+    def judge(self, share: float | None, reasons: Reasons, kind: str) -> None:
         import ray
 
-        ray.get(self.board.judge.remote(share, reasons))
+        ray.get(self.board.judge.remote(share, reasons, kind))
 
     async def was_answered(self, kind: str) -> None:
         await self.board.was_answered.remote(kind)

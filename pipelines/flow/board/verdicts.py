@@ -37,7 +37,7 @@ class Verdicts:
 
     def __init__(self):
         self.share: float | None = None
-        self.reasons = Reasons()
+        self.reasons, self.kind = Reasons(), "kind"
         # The reasons for which requests of a kind (null: of all) came to nothing, while no engine has answered any.
         self.lost: dict[str | None, Counter] = {}
         self.cleared: set[str | None] = set()
@@ -45,9 +45,9 @@ class Verdicts:
         self.known_bad = 0
         self.newest: dict[str, Newest] = {}
 
-    def judge(self, share: float | None, reasons: Reasons) -> None:
-        """Begin to judge; a share of null: never. `reasons` are those of the pipeline."""
-        self.share, self.reasons = share, reasons
+    def judge(self, share: float | None, reasons: Reasons, kind: str) -> None:
+        """Begin to judge; a share of null: never. `reasons` are those of the pipeline, `kind` is what it calls kinds of rows."""
+        self.share, self.reasons, self.kind = share, reasons, kind
 
     def resume(self, kept: Mapping[str, int], known_bad: int) -> None:
         """Take down how many rows of each kind are kept from before, and how many that failed are to be done again."""
@@ -88,7 +88,7 @@ class Verdicts:
 
     def _verdict(self, kind: str | None, reasons: list[str], said: str, share: str) -> Verdict:
         """Word what is to blame for some reasons that are judged as one, the commonest first."""
-        of = f" in {self.reasons.kind} {kind!r}" if kind else ""
+        of = f" in {self.kind} {kind!r}" if kind else ""
         also = f" (also told as {', '.join(reasons[1:])})" if reasons[1:] else ""
         message = (
             f"{share}{of} came to nothing for one reason, {reasons[0]}{also}, so the engine or the settings are to blame and not "

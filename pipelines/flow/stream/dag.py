@@ -18,6 +18,8 @@ def stream_orders(work: list[dict], read: ReadOrders, asking: Asking, refine: Re
     from cluster.workers import warm
     from pipelines.flow.engines.pool import on_engines
 
+    if asking.stage not in refine.reasons.asking:  # its failures would be told as a rule's, and never be done again
+        raise ValueError(f"the stage {asking.stage!r} asks a model, and Reasons.asking names {refine.reasons.asking}")
     work = asking.chained.added_to(work) if asking.chained else work
     warm(partial(_load, refine), STAGES - 1)  # engines have processes of their own
     share = cpu_share(STAGES)

@@ -32,7 +32,7 @@ class Echo:
 class TwoSteps(Chains):
     """Asks of what a text is, and then about that. What it wrote is handed on along the document."""
 
-    stage, reads, calls_per_row = "two_steps", ("source_text", "position"), 2
+    stage, kind, reads, calls_per_row = "two_steps", "style", ("source_text", "position"), 2
     adds = pa.schema([("topic", pa.string()), ("told", pa.string())])
 
     def chain_of(self, row):

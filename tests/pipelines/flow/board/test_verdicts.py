@@ -9,7 +9,7 @@ COPY = Fate("clean/copy", "0.97")
 
 def judge(share: float | None = 0.95) -> Verdicts:
     verdicts = Verdicts()
-    verdicts.judge(share, REASONS)
+    verdicts.judge(share, REASONS, "style")
     return verdicts
 
 

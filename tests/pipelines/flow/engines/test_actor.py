@@ -33,7 +33,7 @@ class Silent:
 class Untouched(Chains):
     """An operator that asks nothing."""
 
-    stage, adds, reads = "untouched", pa.schema([]), ()
+    stage, kind, adds, reads = "untouched", "style", pa.schema([]), ()
 
     def __init__(self, engine):
         super().__init__(engine, seed=0)

@@ -19,7 +19,7 @@ class Board:
 
     def __init__(self):
         self.verdicts, self.calls = Verdicts(), 0
-        self.verdicts.judge(0.95, REASONS)
+        self.verdicts.judge(0.95, REASONS, "style")
 
     async def was_answered(self, style):
         self.calls += 1

@@ -14,6 +14,7 @@ from operators.table import row_id, with_columns
 from operators.text.chunk import ChunkConfig
 from operators.text.extract import ExtractConfig
 from pipelines.flow.engines.asking import Asking
+from pipelines.flow.engines.preflight import check_engine
 from pipelines.flow.faults.bisect import TableWork
 from pipelines.flow.faults.config import AnswerFaults, CommitConfig
 from pipelines.flow.faults.isolation import Isolation
@@ -97,19 +98,25 @@ class QuizCard(Card):
 
 
 class QuizPipeline(AskingPipeline):
-    card, units = QuizCard(), FORM.units
+    card, units, cuts = QuizCard(), FORM.units, ("input.", "chunk.")
 
     def __init__(self, job: QuizJob):
         self.job, self.cluster = job, job.cluster
         self.place = output_place(job.output.path, job.storage, "runs/quiz")
         files, self.warnings = input_files(job.input, job.storage, self.place)
+        model = check_engine(job.engine, job.chunk, self.warnings)
+        self.place.check_writable()
         self.splits = split_input(files, job.input)
         keys = [split.key for split in self.splits]
-        self.recipe = described("quiz", job, {}, versions(files), keys, asking=REASONS.asking)
+        self.recipe = described(
+            *("quiz", job, {"model": model.contents}, versions(files), keys),
+            all_at_once=job.input.limit is not None,
+            asking=REASONS.asking,
+        )
 
     def stream(self, work, ledger, report):
         job, isolation = self.job, Isolation(report, self.job.faults.deadline_s)
-        report.judge(job.faults.give_up_share, REASONS)
+        report.judge(job.faults.give_up_share, REASONS, FORM.units.kind)
         read = ReadOrders(
             *(job.input, job.storage, job.extract, 100 * job.chunk.max_tokens),
             fan_out=TableWork("chunk", partial(pairs_to_ask, job.chunk)),

@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from operators.errors import BadRequest
 from pipelines.config import compose
 from pipelines.ledger.proof.verify import verify
 from pipelines.run.execute import run_pipeline
@@ -19,6 +20,13 @@ SENTENCE = "The mill by the river grinds {} sacks of rye each day. "
 def server():
     with running_server() as server:
         yield server
+
+
+def test_what_cannot_work_is_refused_before_anything_starts(tmp_path):
+    (tmp_path / "corpus.jsonl").write_text('{"text": "one"}\n')
+    words = [f"input.path={tmp_path / 'corpus.jsonl'}", f"output.path={tmp_path / 'out'}"]
+    with pytest.raises(BadRequest, match="engine"):
+        QuizPipeline(compose(QuizJob, None, words))
 
 
 def test_each_chunk_has_a_question_and_its_answer_and_what_failed_is_asked_again_alone(server, tmp_path):
