@@ -46,10 +46,10 @@ class Question:
 class Evaluate:
     """Measure a student on rows of an evaluation set (operators/select/measure/base.py has the contract).
 
-    Reads `id` and `record`. Returns `answer_loss` (float32, nats per token of the last answer, whatever `examples.turns`),
-    `answer_tokens`, and where there are answers to choose from `answer` (the right one), `predicted` (the one with the most
-    log-probability given the prompt; the first of equals) and `correct`. A row without a loss or a prediction has a reason:
-    too_long, no_target, forward_failed, answer_not_a_choice, or why it is no example.
+    Reads `id` and `record`. Returns `answer_loss` (float32, nats per token of the last answer, whatever `examples.turns` and the
+    weight of a turn), `answer_tokens`, and where there are answers to choose from `answer` (the right one), `predicted` (the one
+    with the most log-probability given the prompt; the first of equals) and `correct`. A row without a loss or a prediction has
+    a reason: too_long, no_target, forward_failed, answer_not_a_choice, or why it is no example.
     Raises BadRequest where there is no such student, and NotFinite for a loss that is no number.
     """
 
@@ -71,6 +71,8 @@ class Evaluate:
             example = example_of(values, self.examples)
         except NoExample as refusal:
             return refusal.reason
+        # Flags say what is learned: here the last answer is asked for.
+        example = replace(example, turns=tuple(replace(turn, learned=None) for turn in example.turns))
         own = values.get(self.config.choices_column)
         choices = self.config.answers if own is None else own
         if not choices or not example.turns:

@@ -106,6 +106,22 @@ def test_without_answers_there_is_a_loss_and_no_prediction(student, rows):
     assert all(row["predicted"] is None and row["correct"] is None and row["answer_loss"] > 0 for row in out)
 
 
+@pytest.mark.parametrize("flags", [(1, 1), (1, 0), (None, 0), (0, 1)])
+def test_the_last_answer_is_asked_for_whatever_the_turns_say_of_learning(student, flags):
+    def messages(flags):
+        said = zip(("Why?", QUESTIONS[0]), ("mill", ANSWERS[0]), flags, strict=True)
+        turns = (
+            [{"role": "user", "content": asked}, {"role": "assistant", "content": answer, "weight": flag}]
+            for asked, answer, flag in said
+        )
+        return {"messages": [turn for pair in turns for turn in pair]}
+
+    evaluate = evaluate_of(student, answers=ANSWERS)
+    evaluate.examples.turns = "all"
+    plain, flagged = evaluate(rows_of(messages((None, None)), messages(flags))).drop_columns("id").to_pylist()
+    assert flagged == plain and plain["reason"] is None
+
+
 def test_a_row_whose_choices_are_a_null_of_pandas_chooses_among_the_answers_of_all(student, rows):
     row = {"instruction": QUESTIONS[0], "output": ANSWERS[0]}
     out = evaluate_of(student, answers=ANSWERS)(rows_of(row, row | {"choices": float("nan")}))
