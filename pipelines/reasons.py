@@ -10,9 +10,8 @@ FAILED = frozenset({"error", "crash", "deadline", UNREADABLE})  # in any stage
 
 NO_TEXT = "no_text"  # of a stage that asks a model: it ended well, without a text
 
-Blame = tuple[
-    str | None, str
-]  # a kind of rows (null: any) and the reason for which it came to nothing through no fault of its rows
+# A kind of rows (null: any), and the reason for which it came to nothing through no fault of its rows.
+Blame = tuple[str | None, str]
 
 
 def has_failed(reason: str, asking: Collection[str]) -> bool:

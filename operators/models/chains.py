@@ -76,9 +76,9 @@ class Ask:
 class Chains(ABC):
     """Base of the operators beside an engine, which limits how many calls are under way: they hand it all that can be asked.
 
-    The living rows that `asked` names are answered. Rows of one chain go one after the other, by `chunk_index`; each is handed
-    what the one directly before it passes on (`passed_on`), in this table or, as its column `carried` says, in one that was
-    finished before. A chain stays on one engine, and at one of its addresses. Chains go side by side.
+    The living rows that `asked` names are answered. Rows of one chain (a document's, of one kind) go one after the other, by
+    `chunk_index`; each is handed what the one directly before it passes on (`passed_on`), in this table or, as its column
+    `carried` says, in one that was finished before. All calls of a chain go to one address of the engine. Chains go side by side.
 
     Adds COMPLETIONS and the columns `adds`, or fills these where they are there. A row of which a call fails leaves in `stage`
     with the engine's word for it, or as `error` where nobody foresaw how. Row order is kept; no row is dropped. Raises

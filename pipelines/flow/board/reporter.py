@@ -1,6 +1,7 @@
 """What the processes of a run are handed to reach its scoreboard."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,10 +29,10 @@ class _ToUser(logging.Handler):
 
 
 class Reporter:
-    """What workers are handed to reach the scoreboard."""
+    """What workers are handed to reach the scoreboard. `run` tells the runs apart whose work one process does."""
 
     def __init__(self, board):
-        self.board = board
+        self.board, self.run = board, uuid.uuid4().hex
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)

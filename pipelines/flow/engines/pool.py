@@ -18,9 +18,8 @@ from pipelines.flow.engines.actor import BesideEngine
 from pipelines.flow.engines.asking import Asking
 
 log = logging.getLogger(__name__)
-ORDERS_IN_FLIGHT = (
-    48  # calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats
-)
+# Calls an engine's actor holds at once: some wait for their slowest request, the others fill the seats.
+ORDERS_IN_FLIGHT = 48
 
 
 def on_engines(

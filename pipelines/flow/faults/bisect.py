@@ -17,7 +17,8 @@ from pipelines.exits import StageFailure
 NO_ROWS_FAULT = (BadRequest, EngineFailure, StorageFailure, CorruptFile, ExtractorFailure, StageFailure, ImportError)
 MOST_DETAIL = 500  # characters
 MANY = 20  # rows, from which on all of them at fault means none
-BLAMED: dict[str, int] = {}  # rows at fault since the last good one, by stage, in this process
+# Rows at fault since the last good one in this process, by run and stage: Ray hands a process to one run after the other.
+BLAMED: dict[tuple[str, str], int] = {}
 
 
 class Work(Protocol):
@@ -72,16 +73,17 @@ class TableWork:
         return pa.concat_tables(tables, promote_options="default")
 
 
-def bisect(work: Work, batch: Any) -> Any:
-    """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many in a row."""
+def bisect(work: Work, batch: Any, run: str = "") -> Any:
+    """Do the work, and reject the rows of which it raises. Raises StageFailure where that is each of many in a row of a run."""
+    key = (run, work.stage)
     blamed: list[tuple[int, str]] = []
     result = _bisected(work, batch, blamed)
     rows = sum(rows for rows, _ in blamed)
     if len(batch):
-        BLAMED[work.stage] = BLAMED.get(work.stage, 0) + rows if rows == len(batch) else 0
-    if rows and BLAMED[work.stage] >= MANY:
+        BLAMED[key] = BLAMED.get(key, 0) + rows if rows == len(batch) else 0
+    if rows and BLAMED[key] >= MANY:
         raise StageFailure(
-            f"the stage {work.stage!r} raised on each of {BLAMED[work.stage]} rows, so no row is to blame: {blamed[0][1]}. "
+            f"the stage {work.stage!r} raised on each of {BLAMED[key]} rows, so no row is to blame: {blamed[0][1]}. "
             "Once that is mended, the same command goes on; --retry failed does again what was rejected for it."
         )
     return result

@@ -47,7 +47,7 @@ class Isolation:
             else:
                 work.prepare()
                 with _ended_after(self.deadline_s):
-                    batch = bisect(work, batch)
+                    batch = bisect(work, batch, self.report.run)
         return batch
 
 
