@@ -115,7 +115,7 @@ def pause_asked_for(headers: Mapping[str, str]) -> float:
             return float(wanted)
         now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
         return max(0.0, parsedate_to_datetime(wanted).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

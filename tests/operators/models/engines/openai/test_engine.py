@@ -383,6 +383,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date():
     assert 25 < pause_asked_for({"Retry-After": formatdate(time.time() + 30, usegmt=True)}) <= 30
     assert pause_asked_for({"Retry-After": formatdate(1, usegmt=True)}) == 0
     assert pause_asked_for({"Retry-After": "soon"}) == pause_asked_for({}) == 0
+    assert pause_asked_for({"Retry-After": f"Wed, {'9' * 20} Oct 2015 07:28:00 GMT"}) == 0
 
 
 @pytest.mark.parametrize(
