@@ -226,9 +226,10 @@ def _warc_records(plain: bytes) -> int:
     while plain := plain.lstrip(b"\r\n\0"):
         head, _, rest = plain.partition(b"\r\n\r\n")
         kind, length = (re.search(rb"\r\n%s: (\w+)" % field, head)[1] for field in (b"WARC-Type", b"Content-Length"))
-        if not rest[int(length) :].startswith(b"\r\n\r\n") and len(rest) != int(length):
+        after = rest[int(length) :]
+        if len(rest) < int(length) or (after.strip(b"\r\n") and not after.startswith(b"\r\n\r\n")):
             raise ValueError("no record ends there")
-        plain = rest[int(length) :]
+        plain = after
         number += kind.lower() in (b"response", b"resource", b"conversion")
     return number
 
