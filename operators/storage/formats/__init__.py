@@ -10,6 +10,7 @@ warc.py           WARC and WET
 batch_rows.py     the rows of a record batch of Arrow's
 json_shape.py     how a JSON file is laid out, told from its beginning
 json_items.py     the values of a JSON file that is no line each
+json_layout.py    how they lie, and where the next one is after a broken one
 json_scan.py      where a JSON value ends
 json_mend.py      where a broken one ends
 line_records.py   lines of a byte range as records

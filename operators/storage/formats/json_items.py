@@ -6,23 +6,20 @@ deeper in a broken item is none. Where neither tells, a Gap says that nobody kno
 """
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from operators.storage.compression import Gap
-from operators.storage.formats.json_mend import Among, Reached, pass_broken
-from operators.storage.formats.json_scan import AHEAD, BLANK, STRING, NoValue, value_end
+from operators.storage.formats.json_layout import Layout
+from operators.storage.formats.json_mend import Among
+from operators.storage.formats.json_scan import AHEAD, BLANK, NoValue, value_end
 from operators.storage.window import Window
 
 BETWEEN = re.compile(
     rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*+"
 )  # also what separates records, or begins files that were joined
-FIRST_KEY = re.compile(rb"\{" + BLANK + rb"(" + STRING + rb")" + BLANK + rb":", re.DOTALL)
 OF_OBJECTS = re.compile(rb"\[" + BLANK + rb"[{\]]")
 NEWLINES = re.compile(rb"[\r\n]++[ \t]*+")
-NOTHING = re.compile(rb"(?!)")
-REMEMBERED = 2**20  # bytes of items that tell how others begin
 Item = tuple[int, "bytes | Broken | Gap"]
 
 
@@ -44,6 +41,7 @@ def items(
     layout, told = Layout(), False  # told: nothing has come since a Gap
     while True:
         layout.between(_between(window))
+        among = Among.VALUES if not array else Among.LISTED if alone else Among.ITEMS
         offset, following = window.offset, window.bytes(0, 1)
         if not following:
             gap = window.cross()
@@ -51,7 +49,7 @@ def items(
                 yield (window.offset - 1, gap) if gap else (offset, Gap("the array is not closed"))
             if not gap:
                 return
-            told = not layout.resume(window)
+            told = not layout.resume(window, among)
         elif array and following == b"]":
             if alone:
                 return
@@ -75,14 +73,13 @@ def items(
                 window.skip(end)
                 yield offset, Broken(error)
                 continue
-            among = Among.VALUES if not array else Among.LISTED if alone else Among.ITEMS
             reached = layout.pass_broken(window, among)
             told = reached is None
             if reached is not None:
                 yield offset, Broken(error) if reached.sure else Gap(f"{error}, and where it ends is not known")
             elif gap := window.cross():  # which is what broke it, and no second error
                 yield offset, gap
-                told = not layout.resume(window)
+                told = not layout.resume(window, among)
             else:
                 yield offset, Gap(f"{error}, and no other item begins after it")
 
@@ -105,85 +102,3 @@ def _between(window: Window) -> bytes:
         between = (between + some)[-AHEAD:]
         window.skip(len(some))
     return between
-
-
-class Layout:
-    """How items lie and begin, as far as those seen so far tell."""
-
-    def __init__(self):
-        self._between = b""  # before the item that is next
-        self._lead: bytes | None = None  # how a line begins that has an item
-        self._lines, self._first = True, True  # each item has begun a line; the next one is the first of its array
-        self._items: deque[bytes] = deque()
-        self._held = 0  # bytes of them
-
-    def between(self, between: bytes) -> None:
-        """Take in what stands before an item."""
-        self._between = between
-
-    def begin(self) -> None:
-        """Take in that an array begins."""
-        self._first = True
-
-    def learn(self, value: bytes) -> None:
-        """Take in an item."""
-        self._lead = self._line() or self._lead
-        self._lines = self._lines and (self._first or self._line() is not None)
-        self._first = False
-        self._items.append(value)
-        self._held += len(value)
-        while len(self._items) > 1 and self._held > REMEMBERED:
-            self._held -= len(self._items.popleft())
-
-    def pass_broken(self, window: Window, among: Among) -> Reached | None:
-        """Move from a broken item to where the next one begins, or its array ends; null where that is told by nothing.
-
-        Then the window is at its end, or at a gap.
-        """
-        lead, array = self._line(), among is not Among.VALUES
-        in_lines = lead is not None and self._lines and not self._flat(window, lead)
-        if in_lines and (self._lead is not None or (self._items and window.bytes(0, 1) == b"{")):
-            return Reached(True) if self._to_line(window, lead, array) else None
-        if reached := pass_broken(window, among):
-            return reached
-        return Reached(False) if (self._to_line(window, lead, array) if in_lines else self._to_key(window)) else None
-
-    def resume(self, window: Window) -> bool:
-        """Move from bytes that are lost to where an item begins; tell whether one does."""
-        if self._lead is not None and self._lines and not self._flat(window, self._lead):
-            return self._to_line(window, self._lead, False)
-        return self._to_key(window)
-
-    def _line(self) -> bytes | None:
-        """Return how the line begins in which the next item does, null where it stands after another thing in it."""
-        _, newline, indent = self._between.rpartition(b"\n")
-        return newline + indent if newline else None
-
-    def _flat(self, window: Window, lead: bytes) -> bool:
-        """Tell whether lines inside of items begin as those with items do."""
-        inside = re.compile(re.escape(lead) + rb'["{]')
-        return bool(window.match(re.compile(rb"\{[ \t\r]*" + inside.pattern))) or any(map(inside.search, self._items))
-
-    def _to_line(self, window: Window, lead: bytes, array: bool) -> bool:
-        """Move to a line that begins as those of items do, or to one with the end of the array."""
-        item = re.escape(lead) + rb"(?=\{" + BLANK + rb"(?:\}|" + STRING + BLANK + rb":))"
-        end = rb"|\n[ \t]{0,%d}(?=\])" % len(lead) if array else b""
-        return _skip_past(window, re.compile(item + end, re.DOTALL))
-
-    def _to_key(self, window: Window) -> bool:
-        """Move to an object that begins as items do, where nothing inside of an item does, as far as can be seen."""
-        keys = {key[1] for key in map(FIRST_KEY.match, self._items) if key}
-        names = rb"(?:" + b"|".join(map(re.escape, sorted(keys))) + rb")"
-        begin = rb"\{" + BLANK + names + BLANK + rb":"
-        inside, deeper = re.compile(rb"[\[,:]" + BLANK + begin), re.compile(rb"[\[:]" + BLANK + begin)
-        if not keys or any(map(inside.search, self._items)) or window.find(deeper) is not None:
-            return window.skip_to(NOTHING)
-        return _skip_past(window, re.compile(rb"[,}\]]" + BLANK + rb"(?=" + begin + rb")"))
-
-
-def _skip_past(window: Window, pattern: re.Pattern[bytes]) -> bool:
-    """Move to the end of what a pattern matches, but for blanks that end it; tell whether it does."""
-    found = window.skip_to(pattern)
-    if found:
-        window.skip(len(window.match(pattern)[0].rstrip(b"\n \t\r")))  # what stands between the two is left
-    return found

@@ -4,7 +4,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
-from operators.storage.formats.json_scan import AHEAD, BLANK, STRING, NoValue, value_end
+from operators.storage.formats.json_scan import AHEAD, BLANK, STRING, NoValue, Unclosed, value_end
 from operators.storage.window import Window
 
 SIZES = (2**14, 2**18, 2**22, 2**24)  # bytes that are looked at, the next where the ones before do not tell
@@ -92,17 +92,34 @@ def _end(content: bytes, among: Among) -> tuple[int, bool] | None:
     return None
 
 
+def begin_items(window: Window, among: Among) -> bool:
+    """Tell whether the objects that come are values of the kind: whole ones, up to the last or for as far as is looked."""
+    held = window.fill(FOLLOWING + 1)
+    return _chain(window.bytes(0, FOLLOWING), among, held > FOLLOWING) is True
+
+
 def _go_on(content: bytes, at: int, among: Among) -> bool:
-    """Tell whether what comes now are others of the kind, up to the last one; objects of a list inside of one are not."""
-    window = Window(iter([content[at : at + FOLLOWING]]))
-    window.fill(FOLLOWING)
+    """Tell whether what comes now may be others of the kind: not objects of a list inside of one."""
+    return _chain(content[at : at + FOLLOWING], among, len(content) > at + FOLLOWING) is not False
+
+
+def _chain(content: bytes, among: Among, cut: bool) -> bool | None:
+    """Tell by what comes after the objects that a content begins with what they are; null where one of them is broken.
+
+    `cut` tells that there is more, and that they may go on and on.
+    """
+    window, number = Window(iter([content])), 0
+    window.fill(len(content))
     window.skip(len(window.match(COMMA)[0]))
     while window.match(OBJECT):
         try:
             window.skip(value_end(window))
-        except NoValue:  # another one that is broken, or goes on further ahead
-            return True
+        except Unclosed:
+            return True if cut and number else None
+        except NoValue:
+            return None
         window.skip(len(window.match(COMMA)[0]))
+        number += 1
     return window.match(among.value) is not None
 
 

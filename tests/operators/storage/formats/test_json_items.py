@@ -105,6 +105,17 @@ def test_a_broken_item_whose_end_is_not_known_costs_an_unknown_number(tmp_path):
         assert found(tmp_path, cut_off) == [("a", None), (None, "corrupt_file")]
 
 
+def test_where_what_is_deeper_begins_like_an_item_only_sound_ones_are_gone_on_with(tmp_path):
+    items = [
+        json.dumps({"id": n, "text": f"{n} " * 20, "p": [{"id": 1, "text": "x"}, {"id": 2, "text": "y"}]})
+        for n in range(99)
+    ]
+    items[50] = items[50][:-25]  # cut off in the middle of what is deeper
+    texts = [text for text, _ in found(tmp_path, f"[{','.join(items)}]") if text]
+    assert [int(text.split()[0]) for text in texts] == [n for n in range(99) if n != 50]
+    assert [reason for _, reason in found(tmp_path, f"[{','.join(items)}]") if reason] == ["corrupt_file"]
+
+
 deep_records = st.recursive(
     st.fixed_dictionaries(
         {}, optional={"text": st.sampled_from(["a", "b}", 'c "d" {', "], ["]), "id": st.integers(0, 9)}
