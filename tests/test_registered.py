@@ -20,7 +20,17 @@ TABLES = {  # folder: modules that are registered, and those that only serve the
     "operators/text/extract": (EXTRACTORS, {"charset", "process"}),
     "operators/storage/formats": (
         OUR_FORMATS,
-        {"batch_rows", "json_items", "json_mend", "json_scan", "json_shape", "line_records", "media_type", "response"},
+        {
+            "batch_rows",
+            "json_items",
+            "json_layout",
+            "json_mend",
+            "json_scan",
+            "json_shape",
+            "line_records",
+            "media_type",
+            "response",
+        },
     ),
     "operators/select/selectors": ([entry.selector for entry in SELECTORS.values()], set()),
 }
