@@ -88,10 +88,10 @@ def bound(command: list[str]) -> str:
 async def bare_engine(model: str, documents: str, styles: list[str]) -> float:
     """Feed everything at once to a bare AsyncLLM and give tokens per second."""
     from operators.models.engines.chat import prompt_tokens
-    from operators.models.engines.vllm.arguments import quieten, with_defaults
+    from operators.models.engines.vllm.arguments import settle_environment, with_defaults
     from operators.rewrite.prompts import load_prompt
 
-    quieten()
+    settle_environment()
     arguments = with_defaults({"model": model, **SETTINGS}, on_cpu=True)
     from vllm import AsyncEngineArgs, SamplingParams
     from vllm.sampling_params import RequestOutputKind

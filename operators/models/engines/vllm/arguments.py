@@ -10,6 +10,7 @@ KV_CACHE_SHARE = 0.25  # of the memory that is free, on a machine without a GPU
 MOST_KV_CACHE = 4 << 30  # bytes
 CPU_INFO = Path("/proc/cpuinfo")
 NUMA_NODES = Path("/sys/devices/system/node")
+MULTIPROCESSING = "VLLM_ENABLE_V1_MULTIPROCESSING"  # vLLM's own: unless it is 0, the core is in a process apart
 SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 
 # Arguments that decide how fast an engine goes and what it needs, not what a model says. All others are taken to matter.
@@ -24,13 +25,18 @@ PLACEMENT = frozenset(
 )
 
 
-def quieten() -> None:
-    """Keep vLLM's banners and the usage report back; errors are still told. To be called before vLLM is imported."""
+def settle_environment() -> None:
+    """Keep vLLM's banners and the usage report back, errors are still told, and let threads wait without spinning.
+
+    To be called before vLLM and torch are imported, which read it then. What the user has set stays.
+    """
     for name, value in {
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore::FutureWarning",
+        # Threads that spin lose most of their throughput where another process, or the core's own threads, want the processor.
+        "OMP_WAIT_POLICY": "PASSIVE",
         # A forked child is never unpickled, so a lifeline would not reach it.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }.items():
@@ -47,6 +53,11 @@ def lacks_avx2() -> bool:
 def ranks(arguments: dict[str, Any]) -> int:
     """Count the devices (one process each) that one engine spreads over; a size that is null is 1."""
     return math.prod(arguments.get(name) or 1 for name in SIZES)
+
+
+def runs_in_process(arguments: dict[str, Any]) -> bool:
+    """Tell whether an engine on the processor has its core in a thread: `with_defaults` or the user has settled that."""
+    return ranks(arguments) == 1 and os.environ.get(MULTIPROCESSING, "1") == "0"
 
 
 def with_defaults(arguments: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:
@@ -80,14 +91,13 @@ def _cpu_defaults(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _share_the_processor(arguments: dict[str, Any]) -> None:
-    """Let the threads wait without spinning and float, and spare the worker process.
+    """Let the threads float, and spare the processes of core and worker.
 
-    vLLM would pin every engine of a machine to the same cores, and spinning threads lose most of their throughput
-    where another process wants a core. OMP_NUM_THREADS bounds the cores (Ray sets it to the num_cpus of the actor). On
-    several NUMA nodes, or where the user binds, vLLM's own way stays: only there is its pinning worth a process.
+    vLLM would pin every engine of a machine to the same cores. OMP_NUM_THREADS bounds the cores (Ray sets it to the num_cpus
+    of the actor). On several NUMA nodes, or where the user binds, vLLM's own way stays: only there is its pinning worth a
+    process.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     one_node = len(list(NUMA_NODES.glob("node[0-9]*"))) <= 1
     chosen = "VLLM_CPU_OMP_THREADS_BIND" in os.environ or "distributed_executor_backend" in arguments
     if one_node and not chosen and ranks(arguments) == 1:
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault(MULTIPROCESSING, "0")

@@ -1,9 +1,12 @@
 """The engine inside this process: vLLM, on GPUs or on the CPU."""
 
 import asyncio
+import gc
 import logging
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, NoReturn
 
 from operators.errors import BadRequest
@@ -11,7 +14,8 @@ from operators.models.engines.base import ANSWER_TRIES, Completion, EngineFailur
 from operators.models.engines.chat import prompt_tokens
 from operators.models.engines.context import ELSEWHERE, check_vllm_arguments
 from operators.models.engines.endings import CAPPED, WHOLE, ending
-from operators.models.engines.vllm.arguments import lacks_avx2, quieten, with_defaults
+from operators.models.engines.vllm.arguments import lacks_avx2, runs_in_process, settle_environment, with_defaults
+from operators.models.engines.vllm.in_process import InProcessLLM
 from operators.models.engines.vllm.lifeline import Lifeline
 
 log = logging.getLogger(__name__)
@@ -26,7 +30,7 @@ CHECK_MODEL = (
 
 
 class VllmEngine:
-    """Complete requests in an AsyncLLM whose core runs in child processes.
+    """Complete requests in an AsyncLLM whose core runs in child processes, or on a processor in a thread of this one.
 
     `arguments` are vLLM's engine arguments; those that are not given are vLLM's own, but for `vllm_settings`. The
     model's generation_config.json supplies what a request does not say (top_k, repetition_penalty). A prompt that
@@ -208,7 +212,7 @@ class VllmEngine:
     def _unload(self) -> None:
         llm, self._llm = self._llm, None
         if llm is not None:
-            children = llm.engine_core.resources.engine_manager.processes
+            children = [] if isinstance(llm, InProcessLLM) else llm.engine_core.resources.engine_manager.processes
             llm.shutdown()
             for child in children:
                 child.join()  # those that are slow to leave vLLM kills, without waiting for their end
@@ -216,16 +220,17 @@ class VllmEngine:
 
 def _build(arguments: dict[str, Any]):
     """Start vLLM's processes and load the model; blocks until the engine is ready."""
-    quieten()
+    settle_environment()
     try:
-        from vllm.platforms import current_platform
+        with _modules_stay():
+            from vllm.platforms import current_platform
 
-        if current_platform.is_cpu() and lacks_avx2():
-            raise ImportError("this processor has no AVX2")
-        from vllm import AsyncEngineArgs
-        from vllm.usage.usage_lib import UsageContext
-        from vllm.v1.engine.async_llm import AsyncLLM
-        from vllm.v1.executor import Executor
+            if current_platform.is_cpu() and lacks_avx2():
+                raise ImportError("this processor has no AVX2")
+            from vllm import AsyncEngineArgs
+            from vllm.usage.usage_lib import UsageContext
+            from vllm.v1.engine.async_llm import AsyncLLM
+            from vllm.v1.executor import Executor
     except (ImportError, OSError) as error:
         raise EngineFailure(f"vLLM cannot run here ({type(error).__name__}: {error}). {ELSEWHERE}") from error
     try:
@@ -237,13 +242,30 @@ def _build(arguments: dict[str, Any]):
     except Exception as error:
         raise _not_started(arguments, error) from error
     try:
-        llm = AsyncLLM(config, Executor.get_class(config), log_stats=False, log_requests=False)
+        executor = Executor.get_class(config)
+        if current_platform.is_cpu() and runs_in_process(arguments):
+            return InProcessLLM(config, executor)
+        llm = AsyncLLM(config, executor, log_stats=False, log_requests=False)
     except Exception as error:
         raise _not_started(arguments, error) from error
     # It would log the death of an engine with a traceback, also of one that is shut down; the requests hear of it anyway.
     # Only now, because vLLM configures its loggers while it starts.
     logging.getLogger("vllm.v1.engine.async_llm").setLevel(logging.CRITICAL)
     return llm
+
+
+@contextmanager
+def _modules_stay() -> Iterator[None]:
+    """Take what is loaded meanwhile for what stays: to look for garbage among it, now and later, was a third of the start."""
+    if "vllm" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _not_started(arguments: dict[str, Any], error: Exception) -> EngineFailure:

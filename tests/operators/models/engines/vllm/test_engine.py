@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from operators.errors import BadRequest
 from operators.models.engines.base import EngineFailure, Request
-from operators.models.engines.vllm.arguments import with_defaults
+from operators.models.engines.vllm.arguments import MULTIPROCESSING, runs_in_process, with_defaults
 from operators.models.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.model
@@ -101,8 +102,28 @@ def test_a_request_that_vllm_refuses_gets_its_reason(runner, engine):
     assert good.error is None
 
 
+def test_an_engine_on_the_processor_starts_no_process_and_one_whose_step_fails_is_replaced(runner, engine):
+    assert engine_cores(psutil.Process()) == []
+
+    async def break_in_the_middle():
+        requests = [ask(n, f"{n}. {PASSAGE}", max_tokens=100) for n in range(20)]
+        tasks = [asyncio.create_task(engine.complete(request)) for request in requests]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        engine._llm._engine.step = None  # to be called from now on is an error
+        return await asyncio.gather(*tasks)
+
+    before = engine._generation
+    completions = runner.run(break_in_the_middle())
+    assert [completion.error for completion in completions] == [None] * 20
+    assert engine._generation == before + 1
+
+
 @pytest.mark.long
-def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
+def test_a_killed_engine_is_replaced_and_every_request_answered(runner, vllm_arguments, monkeypatch):
+    monkeypatch.setenv(MULTIPROCESSING, "1")
+    engine = VllmEngine(vllm_arguments)
+    runner.run(engine.start())
+
     async def kill_in_the_middle():
         requests = [ask(n, f"{n}. {PASSAGE}", max_tokens=300) for n in range(30)]
         tasks = [asyncio.create_task(engine.complete(request)) for request in requests]
@@ -115,6 +136,8 @@ def test_a_killed_engine_is_replaced_and_every_request_answered(runner, engine):
     assert [completion.error for completion in completions] == [None] * 30
     assert engine._generation == 1
     assert len(engine_cores(psutil.Process())) == 1
+    runner.run(engine.stop())
+    assert engine_cores(psutil.Process()) == []
 
 
 def test_a_chat_template_that_refuses_a_request_is_told_of_with_it(runner, vllm_arguments, engine):
@@ -217,6 +240,33 @@ def test_arguments_that_vllm_refuses_are_a_bad_request(runner, vllm_arguments):
         runner.run(engine.start())
 
 
+@pytest.mark.parametrize(
+    ("environment", "arguments", "nodes", "expected"),
+    [
+        ({}, {}, 1, True),
+        ({MULTIPROCESSING: "1"}, {}, 1, False),
+        ({MULTIPROCESSING: "0"}, {}, 2, True),
+        ({"VLLM_CPU_OMP_THREADS_BIND": "0-1"}, {}, 1, False),
+        ({}, {"tensor_parallel_size": 2}, 1, False),
+        ({}, {"distributed_executor_backend": "mp"}, 1, False),
+        ({}, {}, 2, False),
+    ],
+)
+def test_the_core_has_a_process_apart_where_the_user_or_the_machine_asks_for_one(
+    monkeypatch, tmp_path, environment, arguments, nodes, expected
+):
+    for name in (MULTIPROCESSING, "VLLM_CPU_OMP_THREADS_BIND"):
+        monkeypatch.setenv(name, "")  # so that what the call sets is taken back
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for node in range(nodes):
+        (tmp_path / f"node{node}").mkdir()
+    monkeypatch.setattr("operators.models.engines.vllm.arguments.NUMA_NODES", tmp_path)
+    with_defaults(arguments, on_cpu=True)
+    assert runs_in_process(arguments) is expected
+
+
 def test_a_parallel_size_that_is_null_is_left_to_vllm():
     sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
     given = with_defaults({"model": "m", "tokenizer": None} | dict.fromkeys(sizes), on_cpu=False)
@@ -239,7 +289,8 @@ asyncio.run(VllmEngine(json.loads(sys.argv[1])).start())
 @pytest.mark.long
 def test_no_child_outlives_a_parent_that_was_killed(vllm_arguments):
     command = [sys.executable, "-c", START, json.dumps(vllm_arguments)]
-    parent = psutil.Process(subprocess.Popen(command, stderr=subprocess.DEVNULL).pid)
+    environment = os.environ | {MULTIPROCESSING: "1"}
+    parent = psutil.Process(subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment).pid)
     deadline = time.monotonic() + 60
     while not (cores := engine_cores(parent)):
         assert time.monotonic() < deadline and parent.is_running(), "the engine's core never came up"
@@ -248,3 +299,22 @@ def test_no_child_outlives_a_parent_that_was_killed(vllm_arguments):
     parent.wait()
     _, alive = psutil.wait_procs(cores, timeout=5)
     assert alive == []
+
+
+LOOKS_AROUND = """
+import gc, os, sys
+print(os.environ.get("OMP_WAIT_POLICY"), "torch" in sys.modules, gc.isenabled())
+raise ImportError("this is not vLLM")
+"""
+
+
+def test_vllm_and_torch_are_loaded_when_threads_are_told_not_to_spin_and_nobody_looks_for_garbage(tmp_path):
+    (tmp_path / "vllm" / "engine").mkdir(parents=True)
+    (tmp_path / "vllm" / "__init__.py").write_text(LOOKS_AROUND)
+    (tmp_path / "vllm" / "engine" / "arg_utils.py").write_text("class EngineArgs:\n    model: str\n")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "-c", START, json.dumps({"model": "m"})]
+    run = subprocess.run(
+        command, env=environment | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout == "PASSIVE False False\n" and "this is not vLLM" in run.stderr
