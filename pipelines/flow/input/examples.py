@@ -36,7 +36,8 @@ def require_examples(
     A record of which `read` raises is left for the run, which finds it and tells of it.
     """
     records, wrong = 0, []
-    for piece in islice(_first_pieces(splits, input, storage, extract), LOOKED_INTO):
+    each = max(1, LOOKED_INTO // max(1, len(splits)))
+    for piece in (piece for split in _spread(splits) for piece in _first_pieces(split, input, storage, extract, each)):
         try:
             documents = read(piece.documents)
         except NO_FILES_FAULT:
@@ -62,8 +63,8 @@ def require_fields(
     """Say which of the fields that are asked for the first records lack. Raises BadRequest where those are all records."""
     known: dict[str, None] = {}
     whole = len(splits) <= LOOKED_INTO
-    for split in splits[:LOOKED_INTO] if fields else ():
-        for piece in islice(_first_pieces([split], input, storage, extract), PIECES):
+    for split in _spread(splits) if fields else ():
+        for piece in _first_pieces(split, input, storage, extract, PIECES):
             for record in piece.documents["text"].drop_null().to_pylist():
                 known |= dict.fromkeys(parsed(record.encode()))
             if all(field in known for field in fields):
@@ -79,11 +80,16 @@ def require_fields(
     ]
 
 
+def _spread(splits: list[Split]) -> list[Split]:
+    """Choose the splits that are looked into: from all over the input, the first and the last among them."""
+    count = min(len(splits), LOOKED_INTO)
+    return [splits[number * (len(splits) - 1) // max(1, count - 1)] for number in range(count)]
+
+
 def _first_pieces(
-    splits: list[Split], input: InputConfig, storage: StorageConfig, extract: ExtractConfig
+    split: Split, input: InputConfig, storage: StorageConfig, extract: ExtractConfig, most: int
 ) -> Iterator[Piece]:
-    """Yield pieces of some splits, a little at a time; a broken file is left for the run itself to tell of."""
-    for split in splits:
-        reading = read_documents(split, replace(input, on_error="reject"), storage, extract=extract)
-        with closing(reading) as pieces:
-            yield from pieces
+    """Yield the first pieces of a split; a broken file is left for the run itself to tell of."""
+    reading = read_documents(split, replace(input, on_error="reject"), storage, extract=extract)
+    with closing(reading) as pieces:
+        yield from islice(pieces, most)

@@ -46,3 +46,21 @@ def test_a_field_that_no_record_has_is_refused_where_all_could_be_seen(tmp_path)
     for number in range(1, LOOKED_INTO + 1):
         (tmp_path / f"{number}.jsonl").write_text('{"output": "a"}\n')
     assert len(lacking(tmp_path, "source")) == 1
+
+
+def test_examples_are_looked_for_all_over_the_input(tmp_path):
+    other = json.dumps({"body": "x" * 1000}) + "\n"
+    (tmp_path / "a.jsonl").write_text(other * 64 * (LOOKED_INTO + 1))
+    config = InputConfig(path=str(tmp_path), text_column=None)
+
+    def require():
+        splits = split_input(list_input(config, StorageConfig()), config)
+        require_examples(splits, config, StorageConfig(), ExtractConfig(), KeepExamples(ExampleConfig()))
+
+    with pytest.raises(BadRequest, match="is an example"):
+        require()
+    (tmp_path / "z.jsonl").write_text('{"instruction": "q", "output": "a"}\n')
+    require()
+    for number in range(LOOKED_INTO):
+        (tmp_path / f"b{number}.jsonl").write_text(other)
+    require()
