@@ -77,11 +77,14 @@ def last_error() -> str | None:
 
 def take_lines_of_workers() -> None:
     """Have the log get what Ray's other processes print; the user hears of it only that work waits for what is not there."""
+    from ray._private import worker
     from ray._private.ray_logging import global_worker_stdstream_dispatcher as lines
 
     lines.remove_handler("ray_print_logs")
     lines.remove_handler("gristmill")  # of an earlier connection
     lines.add_handler("gristmill", _take)
+    # What Ray's nodes say to all drivers goes past the dispatcher.
+    worker.print_to_stdstream = lambda batch, *_, **__: _take(batch)
 
 
 def _take(batch: dict[str, Any]) -> None:
@@ -93,7 +96,7 @@ def _take(batch: dict[str, Any]) -> None:
         _tell_what_lacks(lines)
     with path().open("a", encoding="utf-8", errors="replace") as file:
         for line in lines:
-            print(f"({who} pid={batch['pid']}, ip={batch['ip']}) {COLOUR.sub('', line)}", file=file)
+            print(f"({who} pid={batch['pid']}, ip={batch.get('ip')}) {COLOUR.sub('', line)}", file=file)
 
 
 def _tell_what_lacks(events: list[str]) -> None:

@@ -38,3 +38,16 @@ def test_a_log_in_which_nothing_stands_is_not_left_behind():
     path = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60).stdout.strip()
     assert path.endswith(".log")
     assert subprocess.run(["test", "-e", path]).returncode == 1
+
+
+def test_what_nodes_say_to_all_drivers_goes_into_the_log_too():
+    script = (
+        "from cluster import log; log.begin(); log.take_lines_of_workers()\n"
+        "from ray._private import worker\n"
+        "said = {'lines': ['8 PYTHON worker processes'], 'pid': 'raylet', 'is_err': False}\n"
+        "worker.print_to_stdstream(said, ignore_prefix=False)\n"
+        "print(log.path().read_text())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.stderr == "" and "8 PYTHON worker processes" in run.stdout
+    assert "raylet" in run.stdout.splitlines()[0]
