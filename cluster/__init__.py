@@ -6,6 +6,6 @@ log.py         what else is printed
 errors.py      what a cluster can refuse
 resources.py   what there is
 claims.py      what work takes of it
-workers.py     processes that are ready before they are needed
+workers.py     tasks, and processes that are ready before they are needed
 training.py    a function on workers of Ray Train
 """

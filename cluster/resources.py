@@ -48,16 +48,6 @@ def whole_node_cpus(copies: int) -> int:
     return max(1, int(min(_cpus_by_node()) // copies))
 
 
-def model_share(copies: int | None, on_gpus: bool = True) -> tuple[int, dict[str, float]]:
-    """Give how many actors hold a model, and what each of them claims: a GPU where there is one, else a share of a node.
-
-    Without a number of copies there is one on each GPU, or on each node.
-    """
-    on_gpus = on_gpus and gpus() > 0
-    copies = copies or (gpus() if on_gpus else nodes())
-    return copies, {"num_gpus": 1} if on_gpus else {"num_cpus": whole_node_cpus(max(1, -(-copies // nodes())))}
-
-
 def _cpus_by_node() -> list[float]:
     return [cpus for cpus in _by_node("CPU") if cpus >= 1] or [1.0]
 

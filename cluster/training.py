@@ -14,15 +14,10 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
 
 from cluster.claims import Claims
-from cluster.errors import NoCluster
-from cluster.resources import room
+from cluster.workers import task
 
 # Threads that spin while they wait cost a busy machine the most.
 ENVIRONMENT = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
-ADVICE = {
-    "GPU": "Lower workers.count, or train on processors with workers.gpus=false",
-    "CPU": "Lower workers.count or workers.cpus",
-}
 
 
 def run_together(function: Callable[[dict], None], config: dict[str, Any], claims: Claims) -> None:
@@ -32,19 +27,18 @@ def run_together(function: Callable[[dict], None], config: dict[str, Any], claim
     When one of them dies all begin again, as often as that happens: what to go on from, and when to give up, is the function's
     affair. One worker alone is a plain task: the start of Ray Train's processes would take longer than many a training.
     """
+    claims.require_room()
     each = claims.each()
-    _require_room(claims.copies, each)
     if claims.copies > 1:
         _run_with_ray_train(function, config, claims.copies, each)
         return
-    task = ray.remote(_alone).options(
-        num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=-1, retry_exceptions=True, runtime_env=ENVIRONMENT
-    )
-    ray.get(task.remote(function, config))
+    share = {"num_cpus": each["CPU"], "num_gpus": each["GPU"]}
+    alone = task(_alone, share, max_retries=-1, retry_exceptions=True, runtime_env=ENVIRONMENT)
+    ray.get(alone.remote(function, config))
 
 
 def _alone(function: Callable[[dict], None], config: dict[str, Any]) -> None:
-    """Run the function in a process that others may use after it."""
+    """Run the function in a process that, without a GPU, others may use after it."""
     try:
         function(config)
     finally:
@@ -67,17 +61,6 @@ def _run_with_ray_train(function: Callable[[dict], None], config: dict, workers:
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _require_room(workers: int, each: dict[str, float]) -> None:
-    """Raise NoCluster where the cluster is too small for the workers: Ray would wait for it to grow, without a word."""
-    there = room()
-    for kind, one in ((kind, each[kind]) for kind in ADVICE):
-        if workers * one > there[kind]:
-            raise NoCluster(
-                f"workers.count={workers} with {one} {kind}s each want {workers * one} {kind}s, and the cluster has "
-                f"{there[kind]:g}. {ADVICE[kind]}, or join a larger cluster."
-            )
 
 
 @dataclass

@@ -29,7 +29,13 @@ def show_status(place: Place, say=print) -> None:
     state, working = records.now(), at_work(place, records)
     say(f"{place.url}: {_progress(records, state)}")
     say(_who(records, working))
-    PIPELINES[records.recipe.get("pipeline", "rephrase")].pipeline_class().card.show(records.recipe, state.counts, None)
+    name = records.recipe.get("pipeline", "rephrase")
+    if name in PIPELINES:
+        PIPELINES[name].pipeline_class().card.show(records.recipe, state.counts, None)
+    else:
+        say(
+            f"it was made by `gristmill run {name}`, which is no pipeline here (pipelines/registry.py): no more is known of it"
+        )
     if failed := failures(state.counts, asking_of(records.recipe)):
         say(f"{failed:,} units failed; `--retry failed` with the command of the run does them again")
 
@@ -39,10 +45,14 @@ def _show_stages(place: Place, say) -> None:
     stages = json.loads(place.read(STAGES))
     width = max(len(stage["name"]) for stage in stages)
     for stage in stages:
-        say(f"{stage['name']:{width}}  {_stage_state(stage['url'], place)}")
+        amount = f" · {stage['amount']}" if stage.get("amount") else ""  # lists of earlier versions have none
+        say(f"{stage['name']:{width}}  {_stage_state(stage, place)}{amount}")
 
 
-def _stage_state(url: str | None, place: Place) -> str:
+def _stage_state(stage: dict, place: Place) -> str:
+    url = stage["url"]
+    if stage.get("failed"):
+        return f"failed: {stage['failed']}" + (f" · {url}" if url else "")
     records = read_records(Place(url, place.storage)) if url else None
     if records is None:
         return "waits"

@@ -13,13 +13,14 @@ from hashlib import blake2b
 
 import pyarrow as pa
 
-from cluster.claims import A_NODE
+from cluster.claims import A_NODE, a_model_each
 from operators.errors import BadRequest
 from operators.models.device import may_use_gpu
 from operators.select.comparison.page import comparison_page, comparison_table
 from operators.select.comparison.statistics import Comparison, Metric, TrainedStudent, compare
 from operators.select.evaluate.base import with_answers
 from operators.storage.place import Place
+from pipelines.choose.artifact import ChoiceArtifact
 from pipelines.compare.card import NUMBERS, PAGE, TABLE, ComparisonCard
 from pipelines.compare.job import CompareJob, select_job
 from pipelines.compare.tasks import Exam, Questions, evaluate_student
@@ -27,7 +28,7 @@ from pipelines.compare.trials import Trial, trials_of
 from pipelines.counts import Counts
 from pipelines.flow.board.pace import CountPace
 from pipelines.flow.board.reporter import Reporter
-from pipelines.ledger.artifacts import digest, load_table, parts_in_order
+from pipelines.ledger.artifacts import digest, finished, load_table, parts_in_order
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.reading import read_records
 from pipelines.ledger.records import State
@@ -80,8 +81,9 @@ class Compare(Pipeline):
             SELECTION, "select", self.select.given, tuple(choice_of(spec.label) for spec in self.select.specs), A_NODE
         )
         for trial in self.trials:
-            after, claims = (choice_of(trial.label),), self.job.student.workers.claims
-            yield from student_stages(trial.name, partial(self._student, trial), after, claims)
+            yield from student_stages(
+                trial.name, partial(self._student, trial), (choice_of(trial.label),), self.job.student
+            )
 
     def left(self, state: State) -> list[Trial]:
         return [trial for trial in self.trials if state.lacks(trial.split)]
@@ -96,20 +98,24 @@ class Compare(Pipeline):
         """Evaluate the students, as many at a time as there is room for."""
         import ray
 
-        from cluster.resources import model_share
+        from cluster.workers import task
 
         job = self.job
-        pool = PoolArtifact.open(self.made[EVALUATION], job.storage, "evaluation.path")
+        pool = self._evaluation
         config = with_answers(job.evaluate, map(pool.load, pool.parts), job.examples)
         questions = ray.put(Questions(pool, config, job.scorer, job.prompting, job.examples))
         self.shared = ray.get(ray.remote(shared).remote(self.select.declared.measuring.pool(self.made), pool))
-        _, share = model_share(None, may_use_gpu(job.scorer.device))
-        task = ray.remote(evaluate_student).options(max_retries=1, **share)
-        ray.get([task.remote(self._exam(trial), questions, ledger, report) for trial in work])
+        share = a_model_each(None, may_use_gpu(job.scorer.device)).share()
+        evaluate = task(evaluate_student, share, max_retries=1)
+        ray.get([evaluate.remote(self._exam(trial), questions, ledger, report) for trial in work])
 
     def afterwards(self, counts: Counts) -> list[str]:
-        note = f"note: {self.shared:,} rows of the evaluation set are in the pool too: students may have learned them"
-        return [note] if self.shared else []
+        lines = [f"evaluation.path: {line}" for line in self._evaluation.missing()]
+        if self.shared:
+            lines.append(
+                f"{self.shared:,} rows of the evaluation set are in the pool too: students may have learned them"
+            )
+        return [f"note: {line}" for line in lines]
 
     def report(self, state: State) -> dict[str, bytes]:
         """Compare the students."""
@@ -119,6 +125,10 @@ class Compare(Pipeline):
             TABLE: comparison_table(comparison).encode(),
             NUMBERS: json.dumps(comparison.data(), indent=1).encode(),
         }
+
+    @property
+    def _evaluation(self) -> PoolArtifact:
+        return PoolArtifact.open(self.made[EVALUATION], self.job.storage, "evaluation.path")
 
     def _comparison(self) -> Comparison:
         rows = [row for part in data_of(self.place) for row in part.to_pylist()]
@@ -144,12 +154,13 @@ class Compare(Pipeline):
 
     def _exam(self, trial: Trial) -> Exam:
         """Say where a student is, and what it was trained on."""
-        model, storage = self.made[trial.name].url, self.job.storage
-        rows = read_records(self.select.place).now().counts["kept"][trial.label]
-        trained = read_records(Place(model, storage)).now().counts["tokens"]["trained"]
+        storage = self.job.storage
+        choice = ChoiceArtifact.open(self.made[choice_of(trial.label)], storage, trial.label)
+        student, records = finished(self.made[trial.name], storage, trial.name, "reference")
+        rows, trained = choice.rows, records.now().counts["tokens"]["trained"]
         known = {"selector": trial.selector, "choice": trial.label, "seed": trial.seed, "rows": rows, "tokens": trained}
         known |= {"shared": self.shared}
-        return Exam(trial.name, trial.split, resolve_model(model, storage)[0], known)
+        return Exam(trial.name, trial.split, resolve_model(student.url, storage)[0], known)
 
 
 def data_of(place: Place) -> Iterator[pa.Table]:

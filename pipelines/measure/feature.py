@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+from cluster.claims import A_CPU, Claims, a_model_each
 from operators.models.device import may_use_gpu
 from operators.storage.config import StorageConfig
 from pipelines.settings import identity
@@ -34,6 +35,15 @@ class Feature:
     def may_use_gpu(self) -> bool:
         """Whether the operator would run on a GPU."""
         return any(may_use_gpu(block.device) for block in self.blocks if hasattr(block, "device"))
+
+    def claims(self, copies: int | None, parts: int | None = None) -> Claims:
+        """Say what measuring it takes: a model of language a GPU or a share of a node for each copy, which measures a part at a
+        time; what has none a GPU where there is one, else the CPUs that are free, one at the least.
+        """
+        if not self.has_model and not self.may_use_gpu:
+            return A_CPU
+        claims = a_model_each(copies, self.may_use_gpu, most=parts)
+        return claims if self.has_model else replace(claims, cpus=1)
 
     @property
     def deciding(self) -> dict[str, Any]:

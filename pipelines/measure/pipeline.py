@@ -28,6 +28,7 @@ class MeasureRows(Pipeline):
     def __init__(self, job: MeasureJob, feature: Feature, pool: PoolArtifact, folder: str):
         self.job, self.feature, self.pool, self.cluster = job, feature, pool, job.cluster
         shards = {shard_key(part): [part.bytes, part.checksum] for part in pool.parts}
+        self.claims = feature.claims(job.copies, len(pool.parts))
         self.recipe = described("measure", job, feature.deciding | {"pool": pool.key}, shards, list(shards))
         self.place = output_place(f"{folder}/{feature.name}-{digest(self.recipe)}", job.storage, "")
 
@@ -41,4 +42,4 @@ class MeasureRows(Pipeline):
         return MeasurePace(self.feature.name)
 
     def stream(self, work: list[Part], ledger: Ledger, report: Reporter) -> None:
-        measure(self.feature, self.pool, self.job.copies, work, ledger, report)
+        measure(self.feature, self.pool, self.claims, work, ledger, report)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
+from cluster.claims import Claims
 from pipelines.exits import StageFailure
 from pipelines.flow.board.reporter import Reporter
 from pipelines.flow.faults.isolation import Isolation
@@ -20,14 +21,17 @@ MOST_DEATHS = 3  # of processes that measure the same rows
 
 
 def measure(
-    feature: Feature, pool: PoolArtifact, copies: int | None, work: list[Part], ledger: Ledger, report: Reporter
+    feature: Feature, pool: PoolArtifact, claims: Claims, work: list[Part], ledger: Ledger, report: Reporter
 ) -> None:
     """Stream parts of the pool through actors that hold the operator, and commit what they give."""
     import ray.data
 
-    rows = [{"part": asdict(part)} for part in work]
+    from cluster.resources import cpus
+
+    rows, share = [{"part": asdict(part)} for part in work], claims.share()
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
-    copies, share = _claims(feature, copies)
+    # Without a model of language each CPU that is free measures, whatever is claimed.
+    copies = claims.count() if feature.has_model or "num_gpus" in share else max(1, int(cpus()))
     arguments = (feature, pool, ledger, Isolation(report, float("inf")))
     units.map_batches(
         MeasureParts,
@@ -37,15 +41,6 @@ def measure(
         compute=ray.data.ActorPoolStrategy(size=min(copies, len(rows))),
         **share,
     ).materialize()
-
-
-def _claims(feature: Feature, copies: int | None) -> tuple[int, dict[str, float]]:
-    """Give how many actors measure, and what each claims: a share of a node or a GPU for a model, else a processor."""
-    from cluster.resources import cpus, gpus, model_share
-
-    if feature.has_model or (feature.may_use_gpu and gpus()):
-        return model_share(copies, feature.may_use_gpu)
-    return max(1, int(cpus())), {"num_cpus": 1}
 
 
 class MeasureParts:

@@ -30,6 +30,11 @@ class PackCard(Card):
             ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
         ]
 
+    def left_out(self, recipe: dict, counts: Counts) -> Facts:
+        rejected = counts.get("rejected", {}).get("document", {})
+        examples = self._of_examples(recipe, counts) if counts.get("longer") else self._of_examples(recipe, counts)[1:]
+        return [*examples, *([("rejected", words_of(rejected))] if rejected else [])]
+
     def _of_examples(self, recipe: dict, counts: Counts) -> Facts:
         """Tell of examples that are longer than a row, and of what the template has no place for."""
         pack = recipe["config"]["pack"]

@@ -16,7 +16,7 @@ from pipelines.ledger.artifacts import Artifact, contents_key, load, load_table,
 from pipelines.ledger.proof.uniqueness import hashes_of
 from pipelines.ledger.reading import Records
 from pipelines.ledger.records import Part
-from pipelines.run.card import words_of
+from pipelines.run.card import OF_UNKNOWN, read_of, words_of
 
 REPEATED = "repeated-ids.bin"  # hashes of the ids that stand in several rows: uint64, sorted
 
@@ -53,6 +53,12 @@ class PoolArtifact(Artifact):
     @property
     def repeated_ids(self) -> int:
         return len(self._repeated_hashes()) if self.repeated is not None else 0
+
+    def missing(self) -> list[str]:
+        """Say what of its input is not in it."""
+        known = {reason: count for reason, count in self.rejected.items() if reason not in OF_UNKNOWN}
+        lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
+        return lines + [f"{name}: {told}" for name, told in read_of({"rejected": {"document": self.rejected}})]
 
     def _repeated_hashes(self) -> np.ndarray:
         return _hashes(self.place.url, astuple(self.place.storage), self.repeated)

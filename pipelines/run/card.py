@@ -49,6 +49,10 @@ class Card(ABC):
     def facts(self, recipe: dict[str, Any], counts: Counts) -> Facts:
         """Give the totals that matter, as words."""
 
+    def left_out(self, recipe: dict[str, Any], counts: Counts) -> Facts:
+        """Give what a user should hear even of an artifact that is only a stage's: what was left out of it."""
+        return []
+
     def made(self, counts: Counts) -> int:
         """Count the rows that the pipeline is there to make."""
         return sum(counts.get("kept", {}).values())

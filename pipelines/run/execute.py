@@ -29,6 +29,7 @@ from pipelines.run.ending import tell_end
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.schedule import Schedule
 
+NOTE = "note: "  # begins a line that the user should hear, of a stage too
 SUMMARY, RUN = f"{RECORDS}/summary.json", f"{RECORDS}/run.json"  # for people; nothing reads them back
 
 
@@ -47,8 +48,8 @@ def run_pipeline(
     Raises BadRequest, RunFailed or Interrupted.
     """
     began = time.monotonic()
-    for warning in pipeline.warnings:
-        say(f"note: {warning}")
+    for warning in pipeline.warnings if board is None else ():  # its schedule tells those of a stage
+        say(f"{NOTE}{warning}")
     place, records = find(pipeline.place, pipeline.recipe, otherwise, pipeline.cuts, say)
     pipeline.place = place  # another one with --new and --fork
     if retry_failed and records is None:
@@ -67,6 +68,9 @@ def run_pipeline(
     else:
         say(f"{place.url} is complete: nothing is left to do.")
     _describe_artifact(pipeline, place, state, anew=False)
+    if board is not None:
+        for name, value in pipeline.card.left_out(pipeline.recipe, state.counts):
+            say(f"{NOTE}{name}: {value}")
     if tell:
         pipeline.card.show(pipeline.recipe, state.counts, f"{place.url} · {time.monotonic() - began:,.0f} s")
         tell_end(pipeline.card, pipeline.units, place, state.counts, say)
@@ -79,7 +83,7 @@ def _stages_made(pipeline: Pipeline, say) -> Iterator[None]:
     stages = list(pipeline.stages())
     with session(pipeline.cluster) if stages else nullcontext():
         if stages:
-            schedule = Schedule(stages, _as_stage, _is_complete, pipeline.place, say)
+            schedule = Schedule(pipeline, stages, _as_stage, _is_complete, say)
             with _resumable(pipeline.place.url), Display(schedule.lines, schedule.notes):
                 pipeline.given(schedule.run())
         yield
@@ -92,15 +96,24 @@ def _is_complete(pipeline: Pipeline) -> bool:
     return bool(same and swept(pipeline.place, records) and not pipeline.left(records.now()))
 
 
-def _as_stage(pipeline: Pipeline, board: Any) -> Exception | None:
+def _as_stage(pipeline: Pipeline, name: str, board: Any) -> Exception | None:
     """Run what several runs may need at once, in a task; gives the error that ended it.
 
-    Where another run is at work on it, its end is waited for, and what is left then is done.
+    Where another run is at work on it, its end is waited for, and what is left then is done. What the user should hear of it
+    goes to the board, with the stage's name.
     """
     Reporter(board).hear_warnings()
+
+    def say(line: str) -> None:
+        import ray
+
+        if line.startswith(NOTE):  # waits, for the board is read when this task has ended
+            ray.get(board.note.remote(f"{name}: {line.removeprefix(NOTE)}"))
+
     while True:
         try:
-            run_pipeline(pipeline, say=lambda line: None, tell=False, board=board)
+            with _stopped_by_its_keeper():
+                run_pipeline(pipeline, say=say, tell=False, board=board)
             return None
         except (Busy, Lost):
             board.tell.remote({"waits": True})
@@ -108,6 +121,21 @@ def _as_stage(pipeline: Pipeline, board: Any) -> Exception | None:
             board.tell.remote({})
         except tuple(CODES) as error:
             return error
+
+
+@contextmanager
+def _stopped_by_its_keeper() -> Iterator[None]:
+    """Have this process hear the SIGINT by which its Keeper stops it: in the processes of its tasks Ray blocks that.
+
+    No other stage is in the process: a task has it alone. After the task it hears no more than before.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _go_on(pipeline: Pipeline, place: Place, records: Records | None, retry_failed: bool, say, board: Any) -> State:
@@ -151,6 +179,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> 
         say(f"resuming: {sum(settled['kept'].values()):,} rows are already in {ledger.place.url}")
     if board is not None:
         _work(pipeline, work, keeper, board)
+        _tell_afterwards(pipeline, board, say)
         return
     # In this order: Ray sets signal handlers of its own.
     with session(pipeline.cluster), _resumable(ledger.place.url):
@@ -158,8 +187,7 @@ def _stream(pipeline: Pipeline, keeper: Keeper, work: list, say, board: Any) -> 
         try:
             with Display(lambda whole: [pace.line(_read(board))], lambda: _read(board)["notes"]):
                 _work(pipeline, work, keeper, board)
-            for line in pipeline.afterwards(_read(board)):
-                say(line)
+            _tell_afterwards(pipeline, board, say)
         finally:
             board.close.remote()  # engines that outlive a stream which failed end by it
 
@@ -171,6 +199,11 @@ def _work(pipeline: Pipeline, work: list, keeper: Keeper, board: Any) -> None:
     board.resume.remote(state.counts.get("kept", {}), sum(map(len, state.redo.values())))
     with _failures_explained(board):
         pipeline.stream(work, keeper.tenure.ledger, Reporter(board))
+
+
+def _tell_afterwards(pipeline: Pipeline, board: Any, say) -> None:
+    for line in pipeline.afterwards(_read(board)):
+        say(line)
 
 
 def _read(board: Any) -> Counts:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+from cluster.claims import Claims
 from cluster.session import ClusterConfig
 from operators.storage.place import Place
 from pipelines.counts import Counts
@@ -37,6 +38,7 @@ class Pipeline(ABC):
     warnings: tuple[str, ...] | list[str] = ()
     recipe: dict[str, Any]
     card: ClassVar[Card]
+    claims: Claims | None = None  # what its own work takes, where more is known of that than when its stage was told
     made: Made = MappingProxyType({})  # what its stages made; there when its own work begins
 
     @abstractmethod

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from cluster.claims import a_model_each
 from operators.learn.score.base import NotFiniteScore, Server
 from operators.models.device import may_use_gpu
 from operators.storage.base import END
@@ -52,10 +53,8 @@ def score(
     """Stream rows through a pool of actors that hold the references, and commit what they say."""
     import ray.data
 
-    from cluster.resources import model_share
-
     on_gpus = may_use_gpu(job.score.device) and not job.reference.openai
-    copies, share = model_share(job.reference.copies, on_gpus)
+    claims = a_model_each(job.reference.copies, on_gpus, most=len(work))
     rows = [{"shard": asdict(unit.shard), "begin": unit.begin, "end": unit.end} for unit in work]
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
     units.map_batches(
@@ -63,8 +62,8 @@ def score(
         fn_constructor_args=(packed, references, job, ledger, Isolation(report, float("inf"))),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=min(copies, len(rows))),
-        **share,
+        compute=ray.data.ActorPoolStrategy(size=claims.count()),
+        **claims.share(),
     ).materialize()
 
 

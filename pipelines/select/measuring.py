@@ -1,9 +1,7 @@
 """Measure the columns that selectors read, each feature once."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from cluster.claims import A_CPU, Claims, a_model_each
 from operators.select.selectors.base import RECORD
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.selectors import SELECTORS
@@ -51,7 +49,7 @@ class Measuring:
             "measure",
             lambda made: self.pipeline(feature, self.pool(made, of)),
             after=(of,),
-            claims=_claims(feature, self.job.features.copies),
+            claims=feature.claims(self.job.features.copies),
         )
 
     def view(self, made: Made, spec: SelectorSpec, of: str = POOL) -> PoolView:
@@ -81,14 +79,6 @@ class Measuring:
         """Name the columns that are read for a choice."""
         tokens = ["tokens"] if self.job.budget.tokens is not None else []
         return [*SelectorInputs(by=scored_by(spec, self.job)).reads(spec), *tokens]
-
-
-def _claims(feature: Feature, copies: int | None) -> Claims:
-    """Say what measuring a feature takes; a measure without a model of language takes CPUs where there is no GPU."""
-    if not feature.has_model and not feature.may_use_gpu:
-        return A_CPU
-    claims = a_model_each(copies, feature.may_use_gpu)
-    return claims if feature.has_model else replace(claims, cpus=1)
 
 
 def scored_by(spec: SelectorSpec, job: SelectJob) -> SelectorSpec | None:

@@ -16,12 +16,13 @@ from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import digest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import State
-from pipelines.run.card import OF_UNKNOWN, read_of, words_of
+from pipelines.run.card import words_of
 from pipelines.run.output import output_place
 from pipelines.run.pipeline import Pipeline
 from pipelines.run.recipe import described
 from pipelines.select.card import SelectionCard
 from pipelines.select.job import SelectJob, features_folder, specs_of
+from pipelines.select.measuring import SETTINGS, TARGET
 from pipelines.select.report import SHOWN, split_of
 from pipelines.select.stages import Stages, choice_of
 from pipelines.select.tasks import compare_choices
@@ -69,19 +70,19 @@ class Select(Pipeline):
         import ray
 
         from cluster.resources import gpus, whole_node_cpus
+        from cluster.workers import task
 
         on_gpu = gpus() > 0 and may_use_gpu(self.job.sentence.device)  # an encoder embeds what the page shows
-        task = ray.remote(compare_choices).options(num_cpus=whole_node_cpus(1), num_gpus=int(on_gpu), max_retries=1)
+        compare = task(compare_choices, {"num_cpus": whole_node_cpus(1), "num_gpus": int(on_gpu)}, max_retries=1)
         choices = [(spec, self._choice(spec)) for spec in self.specs]
         view, target = self.declared.measuring.shown(self.made, SHOWN), self.declared.opened_target(self.made)
-        self.shared = ray.get(task.remote(self.job, choices, view, target, work, ledger, report))
+        self.shared = ray.get(compare.remote(self.job, choices, view, target, work, ledger, report))
 
     def afterwards(self, counts: Counts) -> list[str]:
         pool = self.declared.measuring.pool(self.made)
-        rejected = pool.rejected
-        known = {reason: count for reason, count in rejected.items() if reason not in OF_UNKNOWN}
-        lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
-        lines += [f"{name}: {told}" for name, told in read_of({"rejected": {"document": rejected}})]
+        lines = pool.missing()
+        if self.declared.target:
+            lines += [f"{SETTINGS[TARGET]}: {line}" for line in self.declared.opened_target(self.made).missing()]
         lines += self._unplaced()
         if pool.repeated_ids:
             lines.append(

@@ -56,7 +56,8 @@ class Stages:
             view, inputs = self.preparations[spec.label].inputs(made)
             return ChooseRows(self.job.choice(spec), spec, view, inputs, self.folder)
 
-        return Stage(choice_of(spec.label), "choose", build, after, A_NODE)
+        rows = self.job.budget.rows
+        return Stage(choice_of(spec.label), "choose", build, after, A_NODE, "" if rows is None else f"{rows:,} rows")
 
     def _require_enough(self, made: Made) -> tuple[()]:
         """Raise BadRequest where the pool has fewer rows than the budget, before anything is measured."""

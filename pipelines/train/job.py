@@ -73,7 +73,7 @@ class WorkersConfig:
 
     @property
     def claims(self) -> Claims:
-        return Claims(self.count, self.gpus, self.cpus)
+        return Claims(self.count, self.gpus, self.cpus, together=True)
 
 
 @dataclass

@@ -6,7 +6,6 @@ chosen rows -> packed rows -> training
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
-from cluster.claims import Claims
 from cluster.session import ClusterConfig
 from operators.errors import BadRequest
 from operators.examples.base import ExampleConfig
@@ -16,6 +15,7 @@ from operators.settings import setting
 from operators.storage.config import InputConfig, StorageConfig
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.pack import PackConfig
+from pipelines.ledger.artifacts import Reference
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
@@ -100,12 +100,11 @@ class Student:
         )
         return PackDocuments(job)
 
-    @property
-    def training(self) -> Train:
-        """Train on the packed rows, which must be there. Of all models only the last is saved."""
+    def training(self, packed: Reference) -> Train:
+        """Train on the packed rows. Of all models only the last is saved."""
         settings = {field.name: getattr(self.config, field.name) for field in fields(TrainingConfig)}
-        data = TrainData(f"{self.folder}/packed")
-        rows = PackedArtifact.open(data.path, self.storage, "student").rows
+        data = TrainData(packed.url)
+        rows = PackedArtifact.open(packed, self.storage, "student").rows
         job = ReferenceJob(
             **settings,
             data=data,
@@ -119,9 +118,16 @@ class Student:
 
 
 def student_stages(
-    name: str, student: Callable[[Made], Student], after: tuple[str, ...], claims: Claims
+    name: str, student: Callable[[Made], Student], after: tuple[str, ...], config: StudentConfig
 ) -> Iterator[Stage]:
     """Tell the two stages of a student; the second has the name."""
     packed = f"{name}: rows"
     yield Stage(packed, "pack", lambda made: student(made).packed, after)
-    yield Stage(name, "reference", lambda made: student(made).training, (*after, packed), claims)
+    yield Stage(
+        name,
+        "reference",
+        lambda made: student(made).training(made[packed]),
+        (*after, packed),
+        config.workers.claims,
+        config.how_long,
+    )

@@ -23,7 +23,9 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What a function gave, the GPUs that each class of actors claimed meanwhile, and what was printed on stderr."""
+    """What a function gave, the GPUs that each class of actors and each task of the driver claimed meanwhile, and what was
+    printed on stderr.
+    """
 
     result: Any
     claims: dict[str, float]
@@ -71,11 +73,23 @@ def _disconnect() -> None:
 
 
 def _seen(function: Callable, args: tuple) -> Seen:
-    before, told = {actor.actor_id for actor in _actors()}, io.StringIO()
-    with redirect_stderr(told):
-        result = function(*args)
+    from cluster import workers
+
+    before, told, tasks, task = {actor.actor_id for actor in _actors()}, io.StringIO(), {}, workers.task
+
+    def noted(work: Callable, share: dict[str, float], **options: Any) -> Any:
+        tasks[work.__name__] = share.get("num_gpus", 0)
+        return task(work, share, **options)
+
+    workers.task = noted
+    try:
+        with redirect_stderr(told):
+            result = function(*args)
+    finally:
+        workers.task = task
     new = [actor for actor in _actors() if actor.actor_id not in before]
-    return Seen(result, {actor.class_name: _gpus(actor.required_resources) for actor in new}, told.getvalue())
+    claims = tasks | {actor.class_name: _gpus(actor.required_resources) for actor in new}
+    return Seen(result, claims, told.getvalue())
 
 
 def _gpus(resources: dict[str, float]) -> float:

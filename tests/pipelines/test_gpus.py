@@ -4,11 +4,13 @@ Without CUDA behind them: what a GPU computes is not tested here.
 """
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.claims import Claims
 from cluster.errors import NoCluster
 from pipelines.ledger.proof.verify import verify
 from tests.fakes.openai_server import running_server
@@ -109,6 +111,27 @@ def test_workers_of_a_training_have_a_gpu_each_and_talk_where_there_is_no_nccl(g
     assert verify(place_of(packed / "reference")).whole
 
 
+def its_process(config: dict) -> None:
+    with open(config["file"], "a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def two_trainings_alone(file: str, gpus: bool) -> list[str]:
+    """Run two one after the other, and give their processes."""
+    from cluster.training import run_together
+
+    for _ in range(2):
+        run_together(its_process, {"file": file}, Claims(copies=1, gpus=gpus, together=True))
+    return Path(file).read_text().split()
+
+
+def test_a_process_that_had_a_gpu_does_nothing_after_that(gpus, tmp_path):
+    first, second = gpus.run(two_trainings_alone, str(tmp_path / "on_gpus"), True).result
+    assert first != second  # else it would keep the memory of its GPU, and stay on it
+    first, second = gpus.run(two_trainings_alone, str(tmp_path / "on_processors"), False).result
+    assert first == second
+
+
 def test_a_training_with_more_workers_than_gpus_says_what_to_do(gpus, packed):
     words = [f"data.path={packed / 'packed'}", *TRAINED, f"workers.count={GPUS + 1}", f"output.path={packed / 'no'}"]
     with pytest.raises(NoCluster, match=r"want 3 GPUs, and the cluster has 2\. .*workers\.gpus=false"):
@@ -156,4 +179,5 @@ def test_students_are_evaluated_on_gpus(gpus, tmp_path):
     words += [f"input.path={folder / 'pool.jsonl'}", f"evaluation.path={folder / 'target.jsonl'}"]
     words += [f"student.model.path={folder / 'model'}", "student.steps=1", "student.window=256", "student.batch.rows=2"]
     seen = gpus.run(finished, "compare", *words, f"output.path={folder / 'out'}")
+    assert seen.claims["evaluate_student"] == 1
     assert UNUSED in seen.told and verify(place_of(folder / "out")).whole

@@ -43,6 +43,13 @@ def test_of_an_artifact_that_is_begun_the_share_is_never_too_big(place, ending, 
     assert share in words and "1 of 2 splits" in words and "1 more are begun" in words and "goes on" in words
 
 
+def test_of_a_pipeline_that_is_not_known_what_its_records_say_is_told(place):
+    records = read_records(place)
+    claim(place, records, records.now(), myself(), RUN | {"pipeline": "tally"})
+    words = told(place)
+    assert "complete, 2 splits" in words and "`gristmill run tally`, which is no pipeline here" in words
+
+
 def test_where_no_run_has_begun_is_told(tmp_path):
     with pytest.raises(BadRequest, match="no run has begun there"):
         show_status(Place(str(tmp_path / "nowhere"), StorageConfig()))

@@ -171,6 +171,13 @@ class TrainingConfig:
         if self.seed < 0:
             raise BadRequest(f"seed is a number from 0, got {self.seed}.")
 
+    @property
+    def how_long(self) -> str:
+        """Say in words how long is trained."""
+        if self.steps:
+            return f"{self.steps:,} steps"
+        return f"{self.tokens:,.0f} tokens" if self.tokens else f"{self.epochs:g} epochs" if self.epochs else ""
+
     def total_steps(self, rows: int, window: int) -> int:
         """Count the optimizer steps of the run, for `rows` packed rows of `window` tokens; a part of a step is a step."""
         if self.steps:

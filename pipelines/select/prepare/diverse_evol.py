@@ -24,6 +24,7 @@ from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
+from pipelines.ledger.artifacts import Reference
 from pipelines.measure.artifact import FeatureArtifact
 from pipelines.measure.feature import Feature
 from pipelines.measure.pipeline import MeasureRows
@@ -50,7 +51,9 @@ class PrepareDiverseEvol:
         self.job, self.spec, self.measuring = job, spec, measuring
 
     def check(self) -> None:
-        """Raise BadRequest where nothing says how students are trained."""
+        """Raise BadRequest where nothing says how students are trained, or how many rows each round has."""
+        if self.job.budget.tokens is not None:
+            raise BadRequest("diverse_evol chooses so many rows in each round. Give budget.rows or budget.share.")
         require_student(self.job.student, self.job.storage)
 
     def stages(self) -> Iterator[Stage]:
@@ -72,9 +75,7 @@ class PrepareDiverseEvol:
         if number > self.spec.block.rounds:
             return
         student, embedding, rows = (self._named(number, what) for what in ("student", "embedding", "rows"))
-        yield from student_stages(
-            student, lambda made: self._rounds(made).student(number), (POOL,), self.job.student.workers.claims
-        )
+        yield from student_stages(student, lambda made: self._rounds(made).student(number), (POOL,), self.job.student)
         yield Stage(
             embedding,
             "measure",
@@ -86,10 +87,15 @@ class PrepareDiverseEvol:
         yield replace(choosing, then=lambda made: self._round(number + 1))
 
     def _rounds(self, made: Made) -> "Rounds":
-        return Rounds(self.job, self.spec, self.measuring, self.measuring.pool(made))
+        return Rounds(self.job, self.spec, self.measuring, self.measuring.pool(made), made)
 
     def _named(self, number: int, what: str) -> str:
-        return f"{self.spec.label} round {number} {what}"
+        return named(self.spec, number, what)
+
+
+def named(spec: SelectorSpec, number: int, what: str) -> str:
+    """Name a stage of a round."""
+    return f"{spec.label} round {number} {what}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Rounds:
     spec: SelectorSpec
     measuring: Measuring
     pool: PoolArtifact
+    made: Made
 
     @property
     def first(self) -> ChooseRows:
@@ -109,22 +116,23 @@ class Rounds:
 
     def choice(self, number: int) -> ChooseRows:
         """Choose the rows of a round: those that its student's embeddings show far from all before."""
-        embedded = self.embedding(number).place
-        feature = FeatureArtifact.open(embedded.url, embedded.storage, "diverse_evol")
+        feature = FeatureArtifact.open(
+            self.made[named(self.spec, number, "embedding")], self.job.storage, "diverse_evol"
+        )
         inputs = SelectorInputs(plain={"labelled": self._positions(number)})
         k_center = SelectorSpec("k_center", "k_center", KCenterConfig())
         return self._choice(number, k_center, PoolView(self.pool, {"likelihood": feature}), inputs)
 
     def student(self, number: int) -> Student:
         """Give the student of a round, which learns all rows of the rounds before it, from the base model on."""
-        rows = tuple(f"{self._place(before)}/data" for before in range(number))
+        rows = tuple(f"{rows.url}/data" for rows in self._rows(number))
         folder, job = f"{self._folder}/{number}", self.job
         return Student(job.student, rows, job.examples, job.prompting.template, folder, job.storage, job.cluster)
 
     def embedding(self, number: int) -> MeasureRows:
         """Measure the mean hidden states of a round's student."""
         job = self.job
-        model, contents = resolve_model(self.student(number).model, job.storage)
+        model, contents = resolve_model(self.made[named(self.spec, number, "student")].url, job.storage)
         blocks = (LikelihoodConfig(embeddings=True), replace(job.scorer, path=model), job.prompting, job.examples)
         feature = Feature("likelihood", FEATURES["likelihood"].operator, blocks, {"model": contents})
         return self.measuring.pipeline(feature, self.pool)
@@ -140,10 +148,7 @@ class Rounds:
 
     @property
     def _sizes(self) -> list[int]:
-        budget = self.job.budget
-        if budget.tokens is not None:
-            raise BadRequest("diverse_evol chooses so many rows in each round. Give budget.rows or budget.share.")
-        return self.config.sizes(Budget(budget).rows(self.pool.rows))
+        return self.config.sizes(Budget(self.job.budget).rows(self.pool.rows))
 
     def _choice(self, number: int, spec: SelectorSpec, view: PoolView, inputs: SelectorInputs) -> ChooseRows:
         budget = BudgetConfig(rows=self._sizes[number])
@@ -153,9 +158,11 @@ class Rounds:
 
     def _positions(self, rounds: int) -> list[int]:
         """Give the positions that were chosen in the first rounds."""
-        storage, places = self.job.storage, map(self._place, range(rounds))
-        choices = (ChoiceArtifact.open(place, storage, "diverse_evol") for place in places)
+        choices = (ChoiceArtifact.open(rows, self.job.storage, "diverse_evol") for rows in self._rows(rounds))
         return [position for choice in choices for position in choice.positions.tolist()]
+
+    def _rows(self, rounds: int) -> list[Reference]:
+        return [self.made[named(self.spec, number, "rows")] for number in range(rounds)]
 
     def _place(self, number: int) -> str:
         return f"{self._folder}/{number}/rows"

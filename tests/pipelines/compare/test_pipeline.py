@@ -3,6 +3,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.errors import NoCluster
 from operators.errors import BadRequest
 from operators.learn.training.config import TrainedModelConfig
 from operators.storage.config import StorageConfig
@@ -17,7 +18,11 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return make_pool(tmp_path_factory.mktemp("compare"), 40, ids=7)
+    folder = make_pool(tmp_path_factory.mktemp("compare"), 40, ids=7)
+    for name in ("pool", "target"):
+        with (folder / f"{name}.jsonl").open("a") as file:
+            file.write(json.dumps({"id": "silent", "instruction": "Say something.", "output": ""}) + "\n")
+    return folder
 
 
 def words(folder, *more: str) -> list[str]:
@@ -37,9 +42,13 @@ def words(folder, *more: str) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
+def test_students_on_random_rows_are_the_yardstick_of_the_others(folder, capsys):
     settings = words(folder, "selectors=[zip]", "random_seeds=3", "zip.k1=20", "zip.k2=8", "zip.k3=4")
-    place = run("compare", *settings)
+    said = []
+    place = run("compare", *settings, say=said.append)
+    lacks = "1 records are not in the pool: example/no_answer 1"
+    assert f"note: evaluation.path: {lacks}" in said
+    assert f"note: selection: {lacks}" in capsys.readouterr().err.splitlines()
     rows = [row for name in place.names("data") for row in pq.read_table(place.open(name)).to_pylist()]
     assert sorted(row["id"] for row in rows) == [
         "random-seed-0-student-0",
@@ -64,6 +73,14 @@ def test_students_on_random_rows_are_the_yardstick_of_the_others(folder):
     require_student(base, StorageConfig())
     used = load_tokenizer(tokenizer_of(base, StorageConfig()))
     assert contents_digest(used) == contents_digest(load_tokenizer(str(folder / "model")))
+
+
+def test_workers_for_which_there_is_no_room_are_told_before_anything_is_read(folder):
+    shared = folder / "no-room"
+    words_of_it = ["selectors=[zip]", "student.workers.count=3", f"features.path={shared}"]
+    with pytest.raises(NoCluster, match=r"^random-seed-0-student-0: workers\.count=3 with 1 CPUs each"):
+        run("compare", *words(folder, *words_of_it, f"output.path={folder / 'no-room-out'}"))
+    assert not list(shared.glob("*/_gristmill"))
 
 
 @pytest.mark.parametrize(

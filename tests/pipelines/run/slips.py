@@ -45,12 +45,16 @@ class SlipCard(Card):
 
 
 class Slip(Pipeline):
-    """Writes its word. In `folder` it leaves a file `WORD.begun`, waits for all files in `waits`, and leaves `WORD.ended`."""
+    """Writes its word. In `folder` it leaves a file `WORD.begun`, waits for all files in `waits`, and leaves `WORD.ended`.
+
+    It tells `notes` afterwards. Where there is a file `WORD.fails` it refuses, and with `WORD.breaks` it has a fault.
+    """
 
     card = SlipCard()
 
     def __init__(self, folder: Path, word: str, waits: tuple[str, ...] = (), stages: tuple[Stage, ...] = ()):
         self.folder, self.word, self.waits, self.declared = folder, word, waits, stages
+        self.notes: tuple[str, ...] = ()
         self.job, self.cluster = SlipJob(word, Output(str(folder / word))), ClusterConfig()
         self.place = output_place(self.job.output.path, self.job.storage, "")
         self.recipe = described("slip", self.job, {}, {}, [SLIP])
@@ -60,6 +64,12 @@ class Slip(Pipeline):
 
     def left(self, state):
         return [SLIP] if state.lacks(SLIP) else []
+
+    def of_all(self, work):
+        return {"read": {"of_slips": len(work)}}
+
+    def afterwards(self, counts):
+        return [f"note: {note}" for note in self.notes] + ["a slip a second"]
 
     def pace(self):
         return StillPace(f"writing {self.word}")
@@ -74,6 +84,8 @@ class Slip(Pipeline):
                 time.sleep(0.05)
             if (self.folder / f"{self.word}.fails").exists():
                 raise BadRequest(f"{self.word} cannot be written")
+            if (self.folder / f"{self.word}.breaks").exists():
+                raise ValueError(f"{self.word} is torn")
             part = publish_part(ledger, table_name(ledger, "data", "parquet"), pa.table({"id": [self.word]}))
             ledger.commit("slip-0", Commit([part], {SLIP: [WHOLE]}, {"kept": {"rows": 1}}))
             (self.folder / f"{self.word}.ended").touch()
@@ -83,7 +95,7 @@ def slip(
     folder: Path, word: str, after: tuple[str, ...] = (), waits: tuple[str, ...] = (), claims: Claims = A_CPU, then=None
 ) -> Stage:
     """Declare a slip as a stage."""
-    return Stage(word, "slip", Slip(folder, word, waits).given, after, claims, then)
+    return Stage(word, "slip", Slip(folder, word, waits).given, after, claims, then=then)
 
 
 def main(folder: Path) -> None:

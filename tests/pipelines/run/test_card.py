@@ -1,3 +1,5 @@
+import pytest
+
 from pipelines.pack.card import PackCard
 from pipelines.rephrase.card import RephraseCard
 from pipelines.run.card import read_of
@@ -23,3 +25,19 @@ def test_cards_tell_what_could_not_be_read():
     assert any("not known" in told for _, told in RephraseCard().facts({}, counts))
     recipe = {"fingerprint": {"packing": packing}, "config": {"pack": {"template": None}}}
     assert any("not known" in told for _, told in PackCard().facts(recipe, counts))
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (
+            {"longer": {"truncated": 2}, "rejected": {"document": {"pack/no_target": 1}}},
+            ["2 (truncated 2)", "pack/no_target 1"],
+        ),
+        ({"unplaced": {"tools": 3}}, ["tools 3"]),
+        ({}, []),
+    ],
+)
+def test_what_was_left_out_of_packed_rows_is_told_of_a_stage_too(counts, told):
+    recipe = {"config": {"pack": {"template": "alpaca"}}}
+    assert [value for _, value in PackCard().left_out(recipe, counts)] == told

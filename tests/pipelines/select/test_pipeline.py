@@ -182,11 +182,13 @@ def test_distinct_keeps_the_earliest_of_equal_rows(folder):
 
 def test_a_target_that_shares_rows_with_the_pool_is_told(folder):
     said = []
-    write_rows(folder / "shared.jsonl", instruction_rows(60)[:3] + instruction_rows(3, seed=5))
+    silent = {"id": "silent", "instruction": "Say something.", "input": "", "output": ""}
+    write_rows(folder / "shared.jsonl", [*instruction_rows(60)[:3], *instruction_rows(3, seed=5), silent])
     words = [f"target.path={folder / 'shared.jsonl'}", "dsir.min_words=1", "budget.rows=3", "report.sample=4"]
     common = [f"input.path={folder / 'pool.jsonl'}", f"output.path={folder / 'aims'}", "selectors=dsir"]
     run("select", *common, *words, say=said.append)
     assert any("3 rows of the target are in the pool too" in line for line in said)
+    assert "note: target.path: 1 records are not in the pool: example/no_answer 1" in said
 
 
 def test_what_failed_leaves_the_cluster_to_the_next_run(folder):
@@ -247,6 +249,14 @@ def test_what_cannot_work_is_told_before_anything_is_read(folder, words, message
     with pytest.raises(BadRequest, match=message):
         select(folder, "refused", *words)
     assert not (folder / "refused").exists()
+
+
+def test_rounds_have_no_budget_of_tokens(folder):
+    model = folder / "model"
+    words = [f"scorer.path={model}", f"lengths.tokenizer={model}", f"student.model.path={model}"]
+    with pytest.raises(BadRequest, match="diverse_evol chooses so many rows in each round"):
+        select(folder, "refused", "selectors=diverse_evol", "budget.tokens=100", *words)
+    assert not (folder / "refused").exists() and not artifacts(folder, "pool")
 
 
 def test_records_of_which_none_is_an_example_are_told_before_anything_is_read(folder):

@@ -14,13 +14,15 @@ from operators.models.engines.context import model_facts
 from operators.select.selectors.base import BudgetConfig
 from operators.select.selectors.random import RandomConfig
 from operators.storage.config import InputConfig
+from operators.storage.place import Place
 from operators.tokens.pack import PackConfig
 from pipelines.choose.inputs import SelectorInputs
 from pipelines.choose.job import ChooseJob
 from pipelines.choose.pipeline import ChooseRows
 from pipelines.choose.spec import SelectorSpec
 from pipelines.choose.view import PoolView
-from pipelines.ledger.artifacts import finished, load_table, parts_in_order
+from pipelines.ledger.artifacts import Reference, finished, load_table, parts_in_order
+from pipelines.ledger.reading import Records
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.pack.job import PackJob
 from pipelines.pack.pipeline import PackDocuments
@@ -39,8 +41,8 @@ RISING_SHARE = 0.03  # of all steps, in which the learning rate rises, where the
 
 @dataclass(frozen=True)
 class WarmUpStages:
-    """The stages of a warm-up on a pool, in `folder`: `rows`, `packed` and `training`, each of which can be built once the one
-    before is finished; then `checkpoints` and `weights` are there. Raises BadRequest where the scorer cannot be trained.
+    """The stages of a warm-up on a pool, in `folder`: `rows`, `packed` and `training`, each handed what the one before made; of
+    what the last made, `checkpoints` and `weights`. Raises BadRequest where the scorer cannot be trained.
     """
 
     block: LessBlock
@@ -48,38 +50,38 @@ class WarmUpStages:
     pool: PoolArtifact
     folder: str
 
-    @property
-    def checkpoints(self) -> list[str]:
+    def checkpoints(self, trained: Reference) -> list[str]:
         """Name the folders of the checkpoints, one after each epoch."""
-        return [f"{self.training.place.url}/{folder}" for folder in checkpoints(self.training.place)]
+        place, _ = self._finished(trained)
+        return [f"{place.url}/{folder}" for folder in checkpoints(place)]
 
-    @property
-    def weights(self) -> list[float]:
+    def weights(self, trained: Reference) -> list[float]:
         """Read the mean learning rate of each epoch."""
-        place, records = finished(self.training.place.url, self.job.storage, "less", self.training.name)
+        place, records = self._finished(trained)
         rates = {}
         for part in parts_in_order(place, records):
             table = load_table(place, part)
             rates |= dict(zip(table["step"].to_pylist(), table["lr"].to_pylist(), strict=True))
         epochs = self.block.epochs
-        steps = self.training.plan.steps // epochs
+        steps = len(rates) // epochs
         return [sum(rates[epoch * steps + step + 1] for step in range(steps)) / steps for epoch in range(epochs)]
 
-    @cached_property
+    def _finished(self, trained: Reference) -> tuple[Place, Records]:
+        return finished(trained, self.job.storage, "less", Train.name)
+
+    @property
     def rows(self) -> ChooseRows:
         return self.sample(self.block.seed, "warmup-rows")
 
-    @cached_property
-    def packed(self) -> PackDocuments:
+    def packed(self, chosen: Reference) -> PackDocuments:
         model, window = self.model[0], self.block.training.window
         window = min(window, model_facts(local_model(model, self.job.storage)).context_tokens or window)
         pack = PackConfig(tokenizer=model, window=window, template=self.block.template)
-        rows = InputConfig(path=self.rows.place.url, text_column=None)
+        rows = InputConfig(path=chosen.url, text_column=None)
         return PackDocuments(PackJob(rows, pack, self.as_chosen, **self.at("packed")))
 
-    @cached_property
-    def training(self) -> Train:
-        training, packed = self.block.training, self.packed.place.url
+    def training(self, packed: Reference) -> Train:
+        training = self.block.training
         rows = PackedArtifact.open(packed, self.job.storage, "less").rows
         epoch_steps = math.ceil(rows / training.batch.rows)
         steps, rising = self.block.epochs * epoch_steps, training.schedule.warmup_steps
@@ -89,7 +91,7 @@ class WarmUpStages:
         settings |= {"schedule": replace(training.schedule, warmup_steps=rising)}
         job = ReferenceJob(
             **settings,
-            data=TrainData(packed),
+            data=TrainData(packed.url),
             checkpoint=CheckpointConfig(model_every_steps=epoch_steps, moments=True),
             workers=training.workers,
             **self.at("warmup"),
@@ -124,7 +126,13 @@ class WarmUpStages:
 
     @cached_property
     def _key(self) -> str:
-        settings = {key: value for key, value in identity(self.block).items() if key.startswith(("training.", "warm"))}
-        block = [settings, self.block.seed, self.block.template]
-        deciding = json.dumps([block, identity(self.job.examples), self.pool.key, self.model[1]], sort_keys=True)
-        return blake2b(deciding.encode(), digest_size=8).hexdigest()
+        decides = json.dumps(
+            [deciding(self.block), identity(self.job.examples), self.pool.key, self.model[1]], sort_keys=True
+        )
+        return blake2b(decides.encode(), digest_size=8).hexdigest()
+
+
+def deciding(block: LessBlock) -> list[Any]:
+    """Give what of a block decides the warm-up, as plain values."""
+    settings = {key: value for key, value in identity(block).items() if key.startswith(("training.", "warm"))}
+    return [settings, block.seed, block.template]

@@ -171,6 +171,38 @@ def test_a_second_run_makes_nothing_anew_and_another_projection_trains_nothing(d
     assert other[:3] == folders[:3] and not set(other[3:]) & set(folders)
 
 
+def test_what_two_selectors_need_alike_is_one_stage_and_what_differs_another(here):
+    names = {
+        label: {stage.name for stage in prepare(here, **changes).stages()}
+        for label, changes in {
+            "plain": {},
+            "released": {"variant": "as_released"},
+            "seed": {"seed": 1},
+            "projected": {"projection_seed": 1},
+        }.items()
+    }
+    of_warm_up = {
+        name for name in names["plain"] if not any(word in name for word in ("gradient", "tokens", "lengths"))
+    }
+    assert {name.split(" ", 2)[2] for name in of_warm_up if name.startswith("less")} == {"rows", "packed", "warm-up"}
+    shared = names["plain"] & names["released"]
+    assert {name for name in of_warm_up if name.startswith("less")} <= shared
+    assert not any("gradient" in name for name in shared)  # as released they are read otherwise
+    assert not any(name.startswith("less") for name in names["plain"] & names["seed"])
+    projected = names["plain"] & names["projected"]
+    assert of_warm_up <= projected and not any("gradient" in name for name in projected)
+
+
+def test_a_warm_up_that_was_made_anew_meanwhile_is_not_read(done, here, pool, target):
+    prepared = prepare(here)
+    made = stages_made(prepared, pool, target, run=lambda pipeline: pipeline.place)
+    for stage in ("packed", "warm-up", "gradient 0 of pool"):
+        (name,) = (name for name in made if name.endswith(stage) and name.startswith("less"))
+        with pytest.raises(BadRequest, match="made anew with other settings meanwhile"):
+            other = made | {name: Reference(made[name].made_by, made[name].url, "0")}
+            prepared.inputs(other), *(stage.build(other) for stage in prepared.stages())
+
+
 def test_epochs_that_as_released_has_no_weights_for_are_refused_before_anything_is_read(here):
     with pytest.raises(BadRequest, match=r"4 epochs.*has 2"):
         prepare(here, variant="as_released").check()
@@ -185,13 +217,12 @@ def test_gradients_are_read_with_the_end_that_prompting_says_and_as_released_wit
     warm_up = SimpleNamespace(
         block=block,
         job=job,
-        checkpoints=["c/run-00000001-step-00000004"],
+        checkpoints=lambda trained: ["c/run-00000001-step-00000004"],
         model=("model", None),
-        training=SimpleNamespace(recipe={"fingerprint": 1, "input": {}, "splits": []}),
     )
     measuring = SimpleNamespace(pipeline=lambda feature, pool: planned.append(feature))
     for kind in ("train", "target"):
-        GradientStages(kind, warm_up, measuring, None, ExampleConfig()).stage(0)
+        GradientStages(kind, warm_up, Reference("reference", "w", "0"), measuring, None, ExampleConfig()).stage(0)
     for feature in planned:
         gradients, _, prompting, _ = feature.blocks
         assert gradients.released == (variant == "as_released")
