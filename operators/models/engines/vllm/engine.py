@@ -222,7 +222,7 @@ def _build(arguments: dict[str, Any]):
     """Start vLLM's processes and load the model; blocks until the engine is ready."""
     settle_environment()
     try:
-        with _modules_stay():
+        with modules_stay():
             from vllm.platforms import current_platform
 
             if current_platform.is_cpu() and lacks_avx2():
@@ -255,7 +255,7 @@ def _build(arguments: dict[str, Any]):
 
 
 @contextmanager
-def _modules_stay() -> Iterator[None]:
+def modules_stay() -> Iterator[None]:
     """Take what is loaded meanwhile for what stays: to look for garbage among it, now and later, was a third of the start."""
     if "vllm" in sys.modules or not gc.isenabled():
         yield
