@@ -6,7 +6,9 @@ Source: Rho-1, arXiv:2404.07965, section 2.2, step 2.
 
 from dataclasses import asdict
 
+from cluster.claims import a_model_each
 from operators.learn.score.base import Server, score_columns
+from operators.models.device import may_use_gpu
 from pipelines.counts import Counts
 from pipelines.flow.board.reporter import Reporter
 from pipelines.ledger.artifacts import shard_key
@@ -56,6 +58,8 @@ class ScoreRows(Pipeline):
             {shard_key(shard): [shard.bytes, shard.checksum] for shard in self.packed.shards},
             [shard_key(shard) for shard in self.packed.shards],
         )
+        on_gpus = may_use_gpu(job.score.device) and not job.reference.openai
+        self.claims = a_model_each(job.reference.copies, on_gpus, most=len(self.left(State())))
 
     def left(self, state: State) -> list["RowRange"]:
         return [
@@ -74,7 +78,7 @@ class ScoreRows(Pipeline):
     def stream(self, work: list["RowRange"], ledger: Ledger, report: Reporter) -> None:
         reference = self.job.reference
         servers = [Server(reference.openai, reference.tokenizer)] if reference.openai else []
-        score(self.packed, [*self.models, *servers], self.job, work, ledger, report)
+        score(self.packed, [*self.models, *servers], self.job, self.claims, work, ledger, report)
 
     @property
     def _rows_per_unit(self) -> int:

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from cluster.claims import a_model_each
+from cluster.claims import Claims
 from operators.learn.score.base import NotFiniteScore, Server
-from operators.models.device import may_use_gpu
 from operators.storage.base import END
 from operators.storage.config import StorageConfig
 from pipelines.exits import StageFailure
@@ -48,13 +47,17 @@ def units(shard: Part, rows: int) -> list[RowRange]:
 
 
 def score(
-    packed: PackedArtifact, references: list, job: ScoreJob, work: list[RowRange], ledger: Ledger, report: Reporter
+    packed: PackedArtifact,
+    references: list,
+    job: ScoreJob,
+    claims: Claims,
+    work: list[RowRange],
+    ledger: Ledger,
+    report: Reporter,
 ) -> None:
     """Stream rows through a pool of actors that hold the references, and commit what they say."""
     import ray.data
 
-    on_gpus = may_use_gpu(job.score.device) and not job.reference.openai
-    claims = a_model_each(job.reference.copies, on_gpus, most=len(work))
     rows = [{"shard": asdict(unit.shard), "begin": unit.begin, "end": unit.end} for unit in work]
     units = ray.data.from_items(rows, override_num_blocks=min(len(rows), 4096))
     units.map_batches(
@@ -62,7 +65,7 @@ def score(
         fn_constructor_args=(packed, references, job, ledger, Isolation(report, float("inf"))),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=claims.count()),
+        compute=ray.data.ActorPoolStrategy(size=min(claims.count(), len(rows))),
         **claims.share(),
     ).materialize()
 

@@ -11,10 +11,13 @@ from operators.models.causal_lm import load_causal_lm
 from operators.storage.config import StorageConfig
 from operators.text.tokenizer import load_tokenizer
 from operators.tokens.rows import checksums, flat, rows_of
+from pipelines.config import compose
 from pipelines.ledger.proof.verify import verify
 from pipelines.ledger.reading import read_records
 from pipelines.pack.artifact import PackedArtifact
 from pipelines.score.artifact import ScoreArtifact
+from pipelines.score.job import ScoreJob
+from pipelines.score.pipeline import ScoreRows
 from tests.chaos.processes import Run, wait_for
 from tests.fakes.scoring_server import Behaviour, fake_loss, scoring_server
 from tests.pipelines.chain import WINDOW, make_packed, place_of, run, table
@@ -65,6 +68,14 @@ def test_scores_are_the_losses_of_the_model_beside_their_tokens(here, finished):
             entropy = -(log_p.exp() * log_p).sum(-1).numpy()[:-1]
             np.testing.assert_allclose(entropies[row, begin + 1 : end][wanted], entropy[wanted], atol=5e-3)
     assert verify(place).whole
+
+
+def test_no_more_is_claimed_than_there_are_units_to_score(here):
+    words = [f"data.path={here / 'packed'}", f"reference.models=[{here / 'model'}]", f"output.path={here / 'none'}"]
+    for copies, tokens, claimed in ((8, 10**9, None), (2, 600, 2)):
+        job = compose(ScoreJob, None, [*words, f"reference.copies={copies}", f"output.tokens_per_part={tokens}"])
+        scoring = ScoreRows(job)
+        assert scoring.claims.count() == (claimed or len(scoring.packed.shards)) < 8
 
 
 def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_bytes(here, finished, tmp_path):
