@@ -31,6 +31,7 @@ class PackConfig(EncodeConfig):
     rows_per_part: int = setting(2048, "rows of a part, the unit in which training reads and shuffles")
 
     def __post_init__(self):
+        super().__post_init__()
         if self.window < SHORTEST_WINDOW:
             raise BadRequest(f"pack.window is a number of tokens from {SHORTEST_WINDOW}, got {self.window}.")
         if self.too_long not in TOO_LONG:

@@ -184,6 +184,11 @@ def test_what_becomes_of_long_examples_is_one_of_three():
         PackConfig(too_long="cut")
 
 
+def test_packing_knows_the_templates_that_there_are():
+    with pytest.raises(BadRequest, match=r"pack.template: no template 'vicuna'"):
+        PackConfig(template="vicuna")
+
+
 @pytest.mark.parametrize("table", [packing().schema.empty_table(), pa.Table.from_batches([], packing().schema)])
 def test_a_part_without_rows_is_read_as_one(table):
     rows = rows_of(table)
