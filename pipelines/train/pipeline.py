@@ -40,6 +40,7 @@ class Train(Pipeline):
 
     card = ReferenceCard()
     name = "reference"
+    begun = 0  # the step that this run went on from
 
     def __init__(self, job: ReferenceJob):
         self.job, self.cluster = job, job.cluster
@@ -92,17 +93,19 @@ class Train(Pipeline):
         return TrainPace()
 
     def afterwards(self, counts: Counts) -> list[str]:
-        steps = counts.get("without_target", 0)
-        if steps <= max(A_FEW, SHARE * self.plan.steps):
+        steps, done = counts.get("without_target", 0), self.plan.steps - self.begun
+        if steps <= max(A_FEW, SHARE * done):
             return []
+        of_steps = f"{done:,} steps" if not self.begun else f"{done:,} steps of this run"
         return [
-            f"note: {steps:,} of {self.plan.steps:,} steps had no target: their rows are prompts and padding alone, and nothing "
+            f"note: {steps:,} of {of_steps} had no target: their rows are prompts and padding alone, and nothing "
             "was learned in them. Rows of a longer pack.window, or more of them in a step (batch.rows), have targets in each."
         ]
 
     def stream(self, work: list[int], ledger: Ledger, report: Reporter) -> None:
         from pipelines.train.workers import train
 
+        (self.begun,) = work
         train(self.plan, ledger, report)
 
 

@@ -218,6 +218,18 @@ def test_a_step_without_a_target_has_a_null_loss_and_is_counted_where_people_loo
     assert note.startswith("note: 5 of 12 steps had no target") and Run().afterwards({"without_target": 3}) == []
 
 
+def test_a_run_that_goes_on_tells_the_steps_without_a_target_of_its_own_steps(place, files, monkeypatch):
+    tenure, _ = begin(place)
+    steps(tenure, 0, 4, files, without=(1, 2))
+    monkeypatch.setattr("pipelines.train.workers.train", lambda plan, ledger, report: None)
+    run = Run()
+    work = run.left(read_records(place).now())
+    assert work == [4]
+    run.stream(work, tenure.ledger, None)
+    (note,) = run.afterwards({"without_target": 5})
+    assert note.startswith("note: 5 of 8 steps of this run had no target")
+
+
 def test_the_line_of_progress_says_where_a_step_had_no_target():
     latest = {"step": 3, "seconds": 1.0, "tokens_per_second": 100.0}
     counts = {"read": {"of_steps": 12}, "latest": latest}
