@@ -30,7 +30,7 @@ class LessConfig:
     variant: str = setting(
         "default",
         "default, or as_released: the target is a sample of the pool and one subtask, with the paper's weights; answers are read "
-        "with the line end that tulu's released code writes after their end",
+        "with the line end that tulu's released code writes after their end (the warm-up is the default's: it learns none)",
     )
 
     def __post_init__(self):
