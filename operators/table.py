@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 REJECTION = [("stage", pa.string()), ("reason", pa.string()), ("detail", pa.large_string())]
+KINDS = pa.list_(pa.string())  # what a row has, by name
 
 DOCUMENTS = pa.schema(
     [

@@ -6,15 +6,16 @@ import pyarrow as pa
 
 from operators.examples.base import STAGE, Example, ExampleConfig, NoExample, example_of
 from operators.examples.prompting import Prompting, PromptingConfig
-from operators.table import living, reject, with_columns
+from operators.table import KINDS, living, reject, with_columns
 from operators.tokens.encode_documents import TARGETS, EncodeConfig, begin_and_end, tokenizer_of
 
 
 class EncodeExamples:
     """Add the tokens of each record, framed by `config.template`. Reads `text`, which is the record's JSON.
 
-    Adds `tokens` and `targets`, which of them are learned: those of the answers, and the token that ends each; and `unplaced`,
-    what the record has and the template no place for. A record that is no example is rejected, with the reason.
+    Adds `tokens` and `targets`, which of them are learned: those of the answers, and the token that ends each; `unplaced`, what
+    the example has and the template no place for; and `unused`, what the record has and no example a place for. A record that is
+    no example is rejected, with the reason.
     """
 
     def __init__(self, config: EncodeConfig, examples: ExampleConfig):
@@ -39,7 +40,8 @@ class EncodeExamples:
             documents,
             tokens=pa.array([one and one.ids for one in tokens], pa.large_list(pa.int32())),
             targets=pa.array([one and one.answer for one in tokens], TARGETS),
-            unplaced=pa.array([one and one.unplaced for one in tokens], pa.list_(pa.string())),
+            unplaced=pa.array([one and one.unplaced for one in tokens], KINDS),
+            unused=pa.array([one.unused if token else None for one, token in zip(read, tokens, strict=True)], KINDS),
         )
         return reject(encoded, STAGE, refused)
 

@@ -2,7 +2,7 @@
 
 from operators.tokens.rows import Packing
 from pipelines.counts import Counts
-from pipelines.run.card import Card, Facts, read_of, words_of
+from pipelines.run.card import Card, Facts, read_of, unused_of, words_of
 
 
 class PackCard(Card):
@@ -36,7 +36,7 @@ class PackCard(Card):
         return [*examples, *([("rejected", words_of(rejected))] if rejected else [])]
 
     def _of_examples(self, recipe: dict, counts: Counts) -> Facts:
-        """Tell of examples that are longer than a row, and of what the template has no place for."""
+        """Tell of examples that are longer than a row, and of what has no place."""
         pack = recipe["config"]["pack"]
         if not pack["template"]:
             return []
@@ -45,4 +45,4 @@ class PackCard(Card):
         told = [("examples longer than a row", what)]
         if unplaced := counts.get("unplaced"):
             told.append((f"left out, as template {pack['template']} has no place for it", words_of(unplaced)))
-        return told
+        return [*told, *unused_of(counts)]

@@ -110,8 +110,9 @@ def _longer(fit: dict[int, Fitted]) -> Counts:
 
 
 def counted(documents: pa.Table) -> Counts:
-    """Count documents, those that left by stage and reason, and what of their records had no place in the template."""
-    return {"documents": len(documents)} | rejections(documents) | kinds(documents, "unplaced")
+    """Count documents, those that left by stage and reason, and what of their records had no place."""
+    counts = {"documents": len(documents)} | rejections(documents)
+    return counts | kinds(documents, "unplaced") | kinds(documents, "unused")
 
 
 def encoder(config: EncodeConfig, examples: ExampleConfig, storage: StorageConfig) -> Encode | EncodeExamples:

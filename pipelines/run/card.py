@@ -103,6 +103,12 @@ def read_of(counts: Counts) -> Facts:
     return [*facts, ("could not be read", told)] if places else facts
 
 
+def unused_of(counts: Counts) -> Facts:
+    """Say what records have that no example has a place for."""
+    unused = counts.get("unused")
+    return [("left out, as no example has a place for it", words_of(unused))] if unused else []
+
+
 def words_of(reasons: dict[str, int]) -> str:
     """Say how often each reason came, the most frequent first."""
     return (

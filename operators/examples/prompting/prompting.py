@@ -40,7 +40,7 @@ class PromptingConfig:
 class Tokens(NamedTuple):
     """Tokens of an example: ids int32 (T,), answer bool (T,). A model predicts all of them but the first.
 
-    `unplaced` names what its record has and the template no place for.
+    `unplaced` names what its example has and the template no place for.
     """
 
     ids: np.ndarray
@@ -108,8 +108,7 @@ class Prompting:
         ]
 
     def _unplaced(self, example: Example) -> tuple[str, ...]:
-        without = self.template.unplaced(example) if example.turns else set()
-        return tuple(sorted({*example.unused, *without}))
+        return tuple(sorted(self.template.unplaced(example))) if example.turns else ()
 
     def tokenise_both(self, examples: Sequence[Example]) -> list[tuple[Tokens, Tokens] | NoExample]:
         """Give each example's tokens, and those of its answer without the question; the answer has the same ids in both.

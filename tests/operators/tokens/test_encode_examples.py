@@ -52,6 +52,14 @@ def test_what_is_no_example_leaves_with_its_reason_and_the_rejected_pass_by(toke
     assert encode(tokenizer)(table[:0]).schema == encoded.schema
 
 
+def test_what_the_template_has_no_place_for_stands_apart_from_what_no_example_has(tokenizer):
+    answer = {"role": "assistant", "content": "A mill", "weight": 0.5, "reasoning_content": "Hm."}
+    told = {"messages": [{"role": "user", "content": "on"}, answer], "tools": [{"name": "look"}]}
+    table = encode(tokenizer)(records(told, ASKED, {"body": "x"}))
+    assert table["unplaced"].to_pylist() == [["reasoning_content", "tools"], [], None]
+    assert table["unused"].to_pylist() == [["weight"], [], None]
+
+
 def test_a_chat_template_is_wanted_where_it_is_asked_for(tokenizer):
     with pytest.raises(BadRequest, match=r"has no chat template"):
         encode(tokenizer, "chat")

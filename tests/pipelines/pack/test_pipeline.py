@@ -370,11 +370,14 @@ def test_what_records_have_and_the_template_no_place_for_is_told(model, tmp_path
             "conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Thus."}],
         },
         {"instruction": "And?", "output": "Yes.", "history": [["Why?", "So."]], "tools": [{"name": "look"}]},
+        {"instruction": "And?", "output": "No.", "system": "Be short.", "system_prompt": "Be long.", "tools": "none"},
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in told))
     place = pack(path, model, tmp_path / "out", "input.text_column=null", "pack.template=chat", "pack.window=64")
-    assert read_records(place).now().counts["unplaced"] == {"reasoning_content": 1, "tools": 1}
-    assert "| left out, as template chat has no place for it |" in place.read("README.md").decode()
+    counts, said = read_records(place).now().counts, place.read("README.md").decode()
+    assert counts["unplaced"] == {"reasoning_content": 1, "tools": 1} and counts["unused"] == {"system": 1, "tools": 1}
+    assert "| left out, as template chat has no place for it | reasoning_content 1, tools 1 |" in said
+    assert "| left out, as no example has a place for it | system 1, tools 1 |" in said
     read = "".join(text for text, _ in contexts(tmp_path / "out", model))
     assert "Be short." in read and "<|user|>Why?<|end|><|assistant|>So.<|end|><|user|>And?" in read
 
