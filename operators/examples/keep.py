@@ -7,16 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from operators.examples.base import STAGE, Example, ExampleConfig, NoExample, example_of
-from operators.table import living, reject, with_columns
-
-KINDS = pa.list_(pa.string())
+from operators.table import KINDS, living, reject, with_columns
 
 
 class KeepExamples:
     """Read each record (its JSON in `text`) as an example; a record that is none is rejected, with the reason.
 
-    Adds `content`, a 64-bit digest of what is said by whom: rows of equal content have equal ones; and `carries`, a list of
-    what they have beside that (reasoning_content, tools, weight, ...).
+    Adds `content`, a 64-bit digest of what is said by whom: rows of equal content have equal ones; `carries`, a list of what
+    they have beside that (reasoning_content, tools, weight, ...); and `unused`, of what no example has a place for.
     """
 
     def __init__(self, config: ExampleConfig):
@@ -26,6 +24,7 @@ class KeepExamples:
         alive, texts = living(documents), documents["text"].to_pylist()
         contents, reasons = np.zeros(len(documents), dtype=np.uint64), {}
         carries: list[list[str]] = [[] for _ in texts]
+        unused: list[list[str]] = [[] for _ in texts]
         for row in np.flatnonzero(alive).tolist():
             try:
                 example = example_of(json.loads(texts[row]), self.config)
@@ -33,7 +32,9 @@ class KeepExamples:
                 reasons[row] = (none.reason, none.detail)
                 continue
             contents[row], carries[row] = digest(example), sorted(example.carried)
-        kept = with_columns(documents, content=pa.array(contents), carries=pa.array(carries, KINDS))
+            unused[row] = list(example.unused)
+        beside = {"carries": pa.array(carries, KINDS), "unused": pa.array(unused, KINDS)}
+        kept = with_columns(documents, content=pa.array(contents), **beside)
         return reject(kept, STAGE, reasons)
 
 

@@ -16,7 +16,7 @@ from pipelines.ledger.artifacts import Artifact, contents_key, load, load_table,
 from pipelines.ledger.proof.uniqueness import hashes_of
 from pipelines.ledger.reading import Records
 from pipelines.ledger.records import Part
-from pipelines.run.card import OF_UNKNOWN, read_of, words_of
+from pipelines.run.card import OF_UNKNOWN, read_of, unused_of, words_of
 
 REPEATED = "repeated-ids.bin"  # hashes of the ids that stand in several rows: uint64, sorted
 
@@ -25,13 +25,15 @@ REPEATED = "repeated-ids.bin"  # hashes of the ids that stand in several rows: u
 class PoolArtifact(Artifact):
     """A finished pool. `parts` stand in the order of the data. `repeated` has the ids that stand in several rows, if any do.
 
-    `carries` counts the rows that have something beside what is said by whom (see Example.carried).
+    `carries` counts the rows that have something beside what is said by whom (see Example.carried), `unused` those whose records
+    have something that no example has a place for.
     """
 
     made_by = "pool"
     parts: list[Part]
     rejected: dict[str, int]
     carries: dict[str, int]
+    unused: dict[str, int]
     repeated: Part | None = None
 
     @property
@@ -58,7 +60,8 @@ class PoolArtifact(Artifact):
         """Say what of its input is not in it."""
         known = {reason: count for reason, count in self.rejected.items() if reason not in OF_UNKNOWN}
         lines = [f"{sum(known.values()):,} records are not in the pool: {words_of(known)}"] if known else []
-        return lines + [f"{name}: {told}" for name, told in read_of({"rejected": {"document": self.rejected}})]
+        facts = [*read_of({"rejected": {"document": self.rejected}}), *unused_of({"unused": self.unused})]
+        return lines + [f"{name}: {told}" for name, told in facts]
 
     def _repeated_hashes(self) -> np.ndarray:
         return _hashes(self.place.url, astuple(self.place.storage), self.repeated)
@@ -72,7 +75,8 @@ class PoolArtifact(Artifact):
         if not parts:
             raise BadRequest(f"{setting}: no row of the input is an example. Rejected: {words_of(rejected)}.")
         (repeated,) = [p for c in records.commits(place) for p in c.parts if p.name == REPEATED] or [None]
-        return cls(place, contents_key(parts), parts, rejected, counts.get("carries", {}), repeated)
+        beside = [counts.get(name, {}) for name in ("carries", "unused")]
+        return cls(place, contents_key(parts), parts, rejected, *beside, repeated)
 
 
 def places_of(files: pa.ChunkedArray, positions: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """What `pool` tells people of an artifact."""
 
 from pipelines.counts import Counts
-from pipelines.run.card import Card, Facts, read_of, words_of
+from pipelines.run.card import Card, Facts, read_of, unused_of, words_of
 
 
 class PoolCard(Card):
@@ -20,5 +20,6 @@ class PoolCard(Card):
             ("examples", f"{counts.get('kept', {}).get('examples', 0):,}"),
             *read_of(counts),
             *([("with more than what is said", words_of(carries))] if carries else []),
+            *unused_of(counts),
             ("rejected", words_of(counts.get("rejected", {}).get("document", {}))),
         ]

@@ -41,7 +41,8 @@ class ReadGroups(Groups):
         gathered, parts, counts, keys = Gathered(), [], {}, {}
         for key, documents in self._documents(group):
             keys[key] = [WHOLE]
-            counts = add_counts(counts, rejections(documents) | kinds(documents, "carries"))
+            told = kinds(documents, "carries") | kinds(documents, "unused")
+            counts = add_counts(counts, rejections(documents) | told)
             parts += [self._published(rows) for rows in gathered.add(as_rows(documents))]
             parts += self.published_rejected(documents)
         parts += [self._published(rows) for rows in gathered.finish()]

@@ -101,10 +101,18 @@ class Select(Pipeline):
         return [f"note: {line}" for line in lines]
 
     def _unplaced(self) -> list[str]:
-        """Tell what records have and the template no place for; of a model's own template the rows alone can tell."""
-        template, carries = self.job.prompting.template, self.declared.measuring.pool(self.made).carries
-        kinds = {kind: rows for kind, rows in carries.items() if kind in UNPLACED and template in FRAMES}
-        return [f"template {template} has no place for what some rows have: {words_of(kinds)}"] if kinds else []
+        """Tell what rows have and the templates no place for that rows are read by."""
+        carries, own = self.declared.measuring.pool(self.made).carries, self.job.prompting.template
+        kinds = {kind: rows for kind, rows in carries.items() if kind in UNPLACED}
+        templates = dict.fromkeys(getattr(spec.block, "template", own) for spec in self.specs)  # LESS brings its own
+        return [_without_place(template, words_of(kinds)) for template in templates] if kinds else []
 
     def _choice(self, spec: SelectorSpec) -> ChoiceArtifact:
         return ChoiceArtifact.open(self.made[choice_of(spec.label)], self.job.storage, spec.label)
+
+
+def _without_place(template: str, kinds: str) -> str:
+    """Say that a template has no place for `kinds`; of a model's own template the rows alone, tried out, can tell."""
+    if template in FRAMES:
+        return f"template {template} has no place for what some rows have: {kinds}"
+    return f"a model's own chat template may have no place for what some rows have: {kinds}; the card of `pack` counts that"

@@ -2,13 +2,16 @@ import gc
 import json
 import math
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
+from operators.examples.prompting import PromptingConfig
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
+from pipelines.choose.spec import spec_of
 from pipelines.config import compose
 from pipelines.exits import RunFailed
 from pipelines.ledger.lease import Keeper, myself
@@ -344,17 +347,43 @@ def test_a_row_that_is_too_long_for_the_scorer_is_not_free_where_tokens_are_the_
     assert sum(row["tokens"] for row in rows) <= 1500
 
 
+@pytest.mark.parametrize(
+    "selectors, own, told",
+    [
+        (["less"], "alpaca", ["template tulu has no place for what some rows have: tools 2"]),
+        (["random", "zip"], "human", ["template human has no place for what some rows have: tools 2"]),
+        (
+            ["less:template=plain", "ifd"],
+            "chat",
+            ["template plain has no place", "a model's own chat template may have no"],
+        ),
+    ],
+    ids=["less", "others", "both"],
+)
+def test_what_has_no_place_is_told_of_each_template_that_reads_rows(selectors, own, told):
+    job = SelectJob(prompting=PromptingConfig(own))
+    specs = [spec_of(text, job) for text in selectors]
+    pool = SimpleNamespace(carries={"tools": 2, "weight": 5})
+    declared = SimpleNamespace(measuring=SimpleNamespace(pool=lambda made: pool))
+    some = SimpleNamespace(job=job, specs=specs, declared=declared, made={})
+    lines = Select._unplaced(some)
+    assert len(lines) == len(told) and all(line.startswith(begin) for line, begin in zip(lines, told, strict=True))
+    pool.carries = {"weight": 5}
+    assert Select._unplaced(some) == []
+
+
 def test_what_a_template_has_no_place_for_is_told_and_stays_with_the_chosen_rows(folder):
     turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So.", "weight": 1}]
     rows = [{"id": str(n), "messages": [turns[0], turns[1] | {"content": f"So {n}."}]} for n in range(6)]
     rows[2]["messages"][1]["reasoning_content"] = "Hm."
     rows[3]["tools"] = [{"name": "look"}]
+    rows[4] |= {"system": "Be short.", "system_prompt": "Be long."}
     (folder / "thinking.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = []
     words = ["selectors=random", "budget.rows=6", f"features.path={folder / 'thinking-features'}"]
     place = select(folder, "thinking", *words, input="thinking.jsonl", say=said.append)
     told = "note: template alpaca has no place for what some rows have: reasoning_content 1, tools 1"
-    assert told in said
+    assert told in said and "note: left out, as no example has a place for it: system 1" in said
     by_id = {row["id"]: row for row in chosen(place, "random")}
     assert by_id["2"]["messages"][1]["reasoning_content"] == "Hm." and by_id["3"]["tools"] == '[{"name": "look"}]'
-    assert all(row["messages"][1]["weight"] == 1 for row in by_id.values())
+    assert all(row["messages"][-1]["weight"] == 1 for row in by_id.values())
