@@ -47,7 +47,8 @@ class SlipCard(Card):
 class Slip(Pipeline):
     """Writes its word. In `folder` it leaves a file `WORD.begun`, waits for all files in `waits`, and leaves `WORD.ended`.
 
-    It tells `notes` afterwards. Where there is a file `WORD.fails` it refuses, and with `WORD.breaks` it has a fault.
+    Where it waits too long it leaves `WORD.in_vain`. It tells `notes` afterwards.
+    Where there is a file `WORD.fails` it refuses, and with `WORD.breaks` it has a fault.
     """
 
     card = SlipCard()
@@ -80,6 +81,7 @@ class Slip(Pipeline):
             deadline = time.monotonic() + PATIENCE_S
             while not all((self.folder / name).exists() for name in self.waits):
                 if time.monotonic() > deadline:
+                    (self.folder / f"{self.word}.in_vain").touch()
                     raise BadRequest(f"{self.word} waited in vain for {', '.join(self.waits)}")
                 time.sleep(0.05)
             if (self.folder / f"{self.word}.fails").exists():

@@ -164,6 +164,7 @@ def test_a_stage_that_lost_its_artifact_stops_and_waits_for_who_has_it(tmp_path)
     run_pipeline(Slip(tmp_path, "last", stages=stages), say=say, tell=False)
     other.join()
     assert f"waiting: another run is at work on {lost.place.url}" in said
+    assert not (tmp_path / "lost.in_vain").exists()  # it was stopped, and did not end by itself
     assert (tmp_path / "lost.begun").exists() and verify(lost.place).whole
 
 
