@@ -9,8 +9,10 @@ TORCH := $(shell grep '^torch==' requirements-cpu.txt)
 PIP_INSTALL := .venv/bin/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile
 INSTALLED := .venv/installed
 
-WORKERS ?= 3# processes that test side by side: more than two cores, because tests wait for Ray and engines to start
-PYTEST := .venv/bin/python -m pytest -q -n $(WORKERS) --durations=10
+# Processes that test side by side: more than two cores, because tests wait. Each has a Ray and models of its own where there are such.
+WORKERS ?= 3
+CHECKERS ?= 4
+PYTEST := .venv/bin/python -m pytest -q --durations=10
 
 .PHONY: quickstart lint check test test-all install
 
@@ -23,13 +25,13 @@ lint: install
 	.venv/bin/lint-imports
 
 check: lint
-	$(PYTEST) -m "not ray and not model and not long"
+	$(PYTEST) -n $(CHECKERS) -m "not ray and not model and not long"
 
 test: lint
-	$(PYTEST) -m "not long"
+	$(PYTEST) -n $(WORKERS) -m "not long"
 
 test-all: lint
-	$(PYTEST)
+	$(PYTEST) -n $(WORKERS)
 
 install: $(INSTALLED)
 
