@@ -76,8 +76,13 @@ def run(answer, corpus, output, *words: str) -> tuple[list[str], int]:
     ("answer", "words"),
     [
         (UNKNOWN, ["rephrase/bad_request", "Unrecognized request argument supplied: min_p", "engine.openai.extra"]),
-        (THOUGHT, ["rephrase/no_text", "nothing but reasoning came", "Raise max_tokens"]),
-        (chat("Half a sent", "abort"), ["rephrase/unfinished", "finish_reason 'abort' after 11 characters"]),
+        pytest.param(
+            *(THOUGHT, ["rephrase/no_text", "nothing but reasoning came", "Raise max_tokens"]), marks=pytest.mark.long
+        ),
+        pytest.param(
+            *(chat("Half a sent", "abort"), ["rephrase/unfinished", "finish_reason 'abort' after 11 characters"]),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_what_all_requests_meet_stops_the_run_and_is_charged_to_none(ray_session, corpus, tmp_path, answer, words):

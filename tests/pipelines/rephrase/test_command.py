@@ -44,7 +44,8 @@ def ids(output) -> list[str]:
     return [value for name in names for value in pq.read_table(name, columns=["id"])["id"].to_pylist()]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.long  # test_chaos.py has a driver that is killed, test_exits.py signals at any moment
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_exits_with_130_and_the_same_command_completes_it(tmp_path, sent):
     documents, output = corpus(tmp_path / "notes.jsonl", 900), tmp_path / "out"
     with running_server(latency=0.3) as server:

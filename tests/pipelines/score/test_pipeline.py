@@ -95,6 +95,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing_and_gives_the_same_byte
     assert sorted(map(whole.read, whole.names("data"))) == sorted(map(place.read, after))
 
 
+@pytest.mark.long
 def test_several_references_stand_side_by_side(here, tmp_path):
     other = make_tiny_model(tmp_path / "other", context_tokens=WINDOW, seed=5)
     place = score(here, tmp_path / "out", models=f"{here / 'model'},{other}")

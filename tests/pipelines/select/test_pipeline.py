@@ -113,6 +113,7 @@ def test_the_order_of_files_and_their_number_decide_nothing_for_random(folder):
     assert [row["id"] for row in chosen(whole, "random")] == [row["id"] for row in chosen(cut, "random")]
 
 
+@pytest.mark.long
 def test_features_of_rows_that_could_not_be_measured_are_whole(folder):
     texts = [{"id": f"text-{number}", "text": f"The mill grinds {number} sacks of grain."} for number in range(3)]
     write_rows(folder / "texts.jsonl", [*instruction_rows(5), *texts])
@@ -212,6 +213,7 @@ def test_what_failed_leaves_the_cluster_to_the_next_run(folder):
         gc.enable()
 
 
+@pytest.mark.long
 def test_one_row_is_a_pool_and_a_budget_of_nothing_is_a_choice(folder):
     write_rows(folder / "one.jsonl", instruction_rows(1))
     place = select(folder, "one", "selectors=[random,zip,k_center]", "budget.rows=1", *ZIP, input="one.jsonl")

@@ -188,6 +188,7 @@ def test_training_goes_on_from_a_checkpoint_whose_tokenizer_is_that_of_the_rows(
     assert curve(place)[0]["loss_kept"] < curve(undisturbed)[0]["loss_kept"]
 
 
+@pytest.mark.long
 def test_rows_states_and_models_live_in_object_storage(s3, here, ray_session):
     """What is damaged there is done again from the state before it, which is fetched."""
     settings = [f"storage.endpoint_url={s3.endpoint_url}", "workers.cpus=1", "batch.rows=4"]

@@ -126,6 +126,7 @@ def files(folders: list[str]) -> dict[str, list[str]]:
     return {folder: sorted(Place(folder, STORAGE).names("data")) for folder in folders}
 
 
+@pytest.mark.long
 def test_each_epoch_of_the_warm_up_leaves_a_checkpoint_with_its_moments(done):
     folders, _, inputs = done
     warmup = next(folder for folder in folders if folder.endswith("-warmup"))
@@ -138,6 +139,7 @@ def test_each_epoch_of_the_warm_up_leaves_a_checkpoint_with_its_moments(done):
     assert all(f"{name}/{MOMENTS_FILE}" in Place(warmup, STORAGE).names(name) for name in names)
 
 
+@pytest.mark.long
 def test_gradients_stand_beside_the_rows_of_pool_and_target(done, tmp_path):
     _, view, inputs = done
     for each, rows in ((view, ROWS), (inputs.target, 6)):
@@ -150,6 +152,7 @@ def test_gradients_stand_beside_the_rows_of_pool_and_target(done, tmp_path):
         assert np.abs(lengths - 1).max() < 2e-3
 
 
+@pytest.mark.long
 def test_less_chooses_by_them(done, here, tmp_path):
     _, view, inputs = done
     pool, target = (each.stored(ExampleConfig(), tmp_path / name) for name, each in (("p", view), ("t", inputs.target)))
@@ -161,6 +164,7 @@ def test_less_chooses_by_them(done, here, tmp_path):
     assert 3 in choice.positions[:15].tolist()  # it stands in the target too
 
 
+@pytest.mark.long
 def test_a_second_run_makes_nothing_anew_and_another_projection_trains_nothing(done, here, pool, target):
     folders, *_ = done
     before = files(folders)
@@ -193,6 +197,7 @@ def test_what_two_selectors_need_alike_is_one_stage_and_what_differs_another(her
     assert of_warm_up <= projected and not any("gradient" in name for name in projected)
 
 
+@pytest.mark.long
 def test_a_warm_up_that_was_made_anew_meanwhile_is_not_read(done, here, pool, target):
     prepared = prepare(here)
     made = stages_made(prepared, pool, target, run=lambda pipeline: pipeline.place)
