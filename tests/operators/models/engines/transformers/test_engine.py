@@ -170,7 +170,7 @@ def test_an_answer_that_ended_before_its_end_and_its_cap_is_asked_for_again(runn
         engine._ends, generate = [], engine._network.generate
 
         def cut(**words):
-            made.append(generate(**words))
+            made.append(generate(**words, min_new_tokens=16))  # whatever the tiny model would rather end with
             return made[-1][:, : -5 if len(made) <= early else None]  # five tokens early
 
         engine._network.generate = cut
