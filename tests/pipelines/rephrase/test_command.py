@@ -60,7 +60,7 @@ def test_an_interrupted_run_exits_with_130_and_the_same_command_completes_it(tmp
         )
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 90
-        while not list(output.glob("_gristmill/commits/*")) and time.monotonic() < deadline:
+        while not list(output.glob("_gristmill/commits/*/*.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
