@@ -155,6 +155,7 @@ def test_dynamics_has_its_checkpoints_scored_on_gpus(gpus, packed):
     assert seen.claims[SCORER] == 1 and verify(place_of(packed / "dynamics")).whole
 
 
+@pytest.mark.long
 def test_what_measures_rows_has_a_gpu(gpus, tmp_path):
     folder = make_pool(tmp_path / "pool", 20)
     words = ["selectors=[ifd]", f"scorer.path={folder / 'model'}", "budget.rows=4", "report.sample=4"]

@@ -38,6 +38,7 @@ def test_a_selection_with_encoders_and_models(tmp_path):
     assert strange_lines(done, "select", output) == []
 
 
+@pytest.mark.long
 def test_a_device_that_is_not_there_is_told_in_words(tmp_path):
     folder = make_pool(tmp_path / "pool", 4)
     words = ["selectors=[k_center]", "sentence.device=cuda", "budget.rows=2", f"output.path={tmp_path / 'out'}"]

@@ -50,6 +50,7 @@ def test_the_smoke_twins_of_selective_pretraining_run_one_after_the_other(tmp_pa
 
 
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.long
 def test_the_smoke_twin_of_select_runs(tmp_path, tiny_model):
     place = smoke("select", tmp_path, tiny_model, "selectors=[random,zip]", "report.sample=5")
     assert len(place.read("report.html")) > 10_000

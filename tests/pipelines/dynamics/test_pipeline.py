@@ -55,6 +55,7 @@ def losses(model: str, rows) -> np.ndarray:
     return np.where(rows.defined_RT, found, np.nan)
 
 
+@pytest.mark.long
 def test_tokens_are_classified_by_the_line_through_their_losses(here, finished):
     place = finished
     packed = PackedArtifact.open(str(here / "packed"), StorageConfig(), "data.path")
@@ -78,6 +79,7 @@ def test_tokens_are_classified_by_the_line_through_their_losses(here, finished):
     assert "H→L" in page and "not kept" in page and "<script" not in page
 
 
+@pytest.mark.long
 def test_checkpoints_that_were_scored_are_not_scored_again(here, finished, tmp_path):
     place = place_of(tmp_path / "out")
     shutil.copytree(finished.url, place.url)

@@ -86,6 +86,7 @@ def test_a_selector_that_can_choose_no_row_says_what_all_of_them_meet(folder):
         select(folder, "nobody", "budget.share=0.5", *words)
 
 
+@pytest.mark.long
 def test_another_budget_measures_nothing_twice(folder):
     words = ["selectors=[cross_entropy,ifd]", f"scorer.path={folder / 'model'}", "budget.allow_short=true"]
     shared = f"features.path={folder / 'shared'}"

@@ -11,6 +11,7 @@ from tests.pipelines.instruction_rows import make_pool
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
+@pytest.mark.long
 def test_rounds_choose_rows_that_no_round_before_has_chosen(tmp_path):
     folder = make_pool(tmp_path / "pool", 30, ids=7)
     words = ["diverse_evol.rounds=1", "diverse_evol.first=3", "budget.rows=7", f"scorer.path={folder / 'model'}"]
