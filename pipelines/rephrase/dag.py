@@ -38,9 +38,11 @@ def rephrase(job: RephraseJob, work: list[dict], ledger: Ledger, report: Reporte
     from pipelines.flow.orders.writer import ArtifactSink
 
     rows, isolation = form(job.stitch), Isolation(report, job.faults.deadline_s)
-    shortest = {name: prompt.min_source_tokens for name, prompt in _prompts(job).items()}
-    fan_out = FanOut(shortest, real=job.mix.real > 0)
-    chained = Chained(ledger.place, rows.units.kind, job.styles, partial(passed_on, job)) if job.in_stretches else None
+    prompts = _prompts(job)
+    fan_out = FanOut({name: prompt.min_source_tokens for name, prompt in prompts.items()}, real=job.mix.real > 0)
+    chained = (
+        Chained(ledger.place, rows.units.kind, list(prompts), partial(passed_on, job)) if job.in_stretches else None
+    )
     read = ReadOrders(
         *(job.input, job.storage, job.extract),
         piece_tokens=CALLS * job.chunk.max_tokens // len(job.styles),

@@ -196,7 +196,8 @@ def _work(pipeline: Pipeline, work: list, keeper: Keeper, board: Any) -> None:
     gc.collect()  # the actors of a dataset that failed in this process lie in cycles, and would keep their CPUs from this run
     board.add.remote(pipeline.of_all(work))
     state = keeper.tenure.state
-    board.resume.remote(state.counts.get("kept", {}), sum(map(len, state.redo.values())))
+    redo = sum(map(len, state.redo.values()))
+    board.resume.remote(state.counts.get("kept", {}), redo, pipeline.units.beside)
     with _failures_explained(board):
         pipeline.stream(work, keeper.tenure.ledger, Reporter(board))
 

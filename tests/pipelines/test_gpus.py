@@ -138,7 +138,8 @@ def test_a_training_with_more_workers_than_gpus_says_what_to_do(gpus, packed):
         gpus.run(finished, "reference", *words)
 
 
-@pytest.mark.parametrize(("device", "claimed"), [("null", 1), pytest.param("cpu", 0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("device", "claimed"), [("null", 1), ("cpu", 0)])
 def test_references_claim_gpus_unless_they_are_told_to_stay_on_processors(gpus, packed, device, claimed):
     output = packed / f"scores-{device}"
     words = [f"data.path={packed / 'packed'}", f"reference.models=[{packed / 'model'}]", f"score.device={device}"]

@@ -48,9 +48,8 @@ class BatchRows:
         """The other columns, row by row; null where Python cannot hold all of their values."""
         try:
             return self.others.to_pylist()
-        except (
-            Exception
-        ):  # a string that is no UTF-8, a time too late, a zone unheard of, a struct with a name twice ...
+        # A string that is no UTF-8, a time too late, a zone unheard of, a struct with a name twice ...
+        except Exception:
             return None
 
     @cached_property

@@ -20,9 +20,8 @@ AFTER_VALUE = re.compile(
     BLANK + rb"(?:," + BLANK + rb'(?:["\[{\]}]|' + LITERAL + rb")|[\]}]" + BLANK + rb"(?:[,\[\]{}\x1e]|\Z))"
 )
 OBJECT = re.compile(rb"\{" + BLANK + rb"(?:\}|" + STRING + BLANK + rb":)", re.DOTALL)
-INNER = re.compile(
-    rb"\{" + BLANK + rb'"'
-)  # an object in a string whose quotes are not escaped: or is it one that follows?
+# An object in a string whose quotes are not escaped: or is it one that follows?
+INNER = re.compile(rb"\{" + BLANK + rb'"')
 COMMA = re.compile(BLANK + rb",?" + BLANK)
 
 

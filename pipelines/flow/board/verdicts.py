@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from operators.table import ORIGINAL
 from pipelines.reasons import Blame, Reasons
 
 FEWEST, FEWEST_BY_RULE, FEWEST_RESUMED, WINDOW = 20, 100, 200, 1000  # answers
@@ -40,6 +39,7 @@ class Verdicts:
         self.reasons, self.kind = Reasons(), "kind"
         # The reasons for which requests of a kind (null: of all) came to nothing, while no engine has answered any.
         self.lost: dict[str | None, Counter] = {}
+        self.stands: dict[str | None, Verdict] = {}  # on these: what is lost meanwhile changes no word of it
         self.cleared: set[str | None] = set()
         self.resumed: set[str | None] = set()  # kinds (null: any) of which the artifact has kept some before
         self.known_bad = 0
@@ -49,11 +49,14 @@ class Verdicts:
         """Begin to judge; a share of null: never. `reasons` are those of the pipeline, `kind` is what it calls kinds of rows."""
         self.share, self.reasons, self.kind = share, reasons, kind
 
-    def resume(self, kept: Mapping[str, int], known_bad: int) -> None:
-        """Take down how many rows of each kind are kept from before, and how many that failed are to be done again."""
+    def resume(self, kept: Mapping[str, int], known_bad: int, beside: str | None) -> None:
+        """Take down how many rows of each kind are kept from before, and how many that failed are to be done again.
+
+        Of the kind `beside` no model was asked (see Units).
+        """
         self.known_bad = known_bad
         for kind, rows in kept.items():
-            if kind != ORIGINAL:
+            if kind != beside:
                 self.resumed |= {kind, None}
                 self.newest[kind] = Newest([None] * min(rows, WINDOW))
 
@@ -71,7 +74,8 @@ class Verdicts:
             of, count = reasons.total(), reasons[fate.reason]
             fewest = FEWEST_RESUMED + self.known_bad if key in self.resumed else FEWEST
             if of >= fewest and count >= self.share * of:
-                return self._verdict(key, [fate.reason], fate.said, f"{count:,} of the first {of:,} requests")
+                share = f"{count:,} of the first {of:,} requests"
+                return self.stands.setdefault(key, self._verdict(key, [fate.reason], fate.said, share))
         return None
 
     def became(self, kind: str, fates: Sequence[Fate]) -> Verdict | None:

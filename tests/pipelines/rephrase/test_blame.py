@@ -122,6 +122,7 @@ def test_answers_that_are_nearly_all_of_no_use_stop_the_run(ray_session, corpus,
     assert rows(tmp_path / "out", "rejected") == []
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on_with_what_it_has_kept_and_pays_no_more_for_it(ray_session, corpus, tmp_path):
     """A server begins to refuse in the middle."""
     output, sent = tmp_path / "out", []

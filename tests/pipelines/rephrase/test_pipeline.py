@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from operators.errors import BadRequest
+from operators.rewrite import prompts
 from operators.storage.config import StorageConfig
 from operators.storage.place import Place
 from operators.table import ORIGINAL
@@ -20,6 +22,7 @@ from pipelines.rephrase.pipeline import run_rephrase
 from pipelines.rephrase.rows import DATA
 from tests.fakes.openai_server import running_server
 
+PROMPTS = Path(prompts.__file__).parent
 WORDS = "The mill by the river grinds {} sacks of rye and {} sacks of wheat each day, and the miller counts them twice."
 
 
@@ -202,7 +205,15 @@ def test_chains_of_a_long_document_go_on_where_their_committed_rounds_end(ray_se
     (tmp_path / "long.jsonl").write_text(
         json.dumps({"id": "long", "text": " ".join(WORDS.format(n, n + 1) for n in range(160))}) + "\n"
     )
-    words = ["carry_context=true", "commit.max_uncommitted_requests=64", "mix.synthetic=100", "output.rows_per_part=1"]
+    own = tmp_path / "own.md"
+    shutil.copy(PROMPTS / "medium.md", own)  # a style may be a file: its rows bear the prompt's name
+    words = [
+        f"styles=[{own},qa]",
+        "carry_context=true",
+        "commit.max_uncommitted_requests=64",
+        "mix.synthetic=100",
+        "output.rows_per_part=1",
+    ]
     long = job(server, tmp_path / "long.jsonl", tmp_path / "out", *words)
     server.clear()
     run_rephrase(long)

@@ -47,6 +47,7 @@ def test_stages_that_turn_out_to_take_less_run_side_by_side(tmp_path):
     one.claims = two.claims = A_CPU
     stages = tuple(Stage(each.word, "slip", each.given, claims=WHOLE_CLUSTER) for each in (one, two))
     run(Slip(tmp_path, "last", stages=stages))
+    assert all(verify(place_of(tmp_path / word)).whole for word in ("one", "two", "last"))
 
 
 def test_so_many_stages_run_at_a_time_as_there_are_gpus(monkeypatch):

@@ -153,6 +153,7 @@ def test_bad_rows_are_rejected_by_name_and_the_others_are_there(folder):
     }
 
 
+@pytest.mark.long
 def test_rows_with_the_id_of_another_are_told_apart_by_place(folder):
     (folder / "sets").mkdir()
     for number, seed in enumerate((0, 7)):

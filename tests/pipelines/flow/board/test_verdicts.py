@@ -1,5 +1,6 @@
 import pytest
 
+from operators.table import ORIGINAL
 from pipelines.flow.board.verdicts import FEWEST, FEWEST_BY_RULE, FEWEST_RESUMED, WINDOW, Fate, Verdicts
 from pipelines.rephrase.rows import REASONS
 
@@ -22,6 +23,7 @@ def test_an_engine_that_has_answered_none_of_so_many_is_to_blame():
     assert not any(lost(verdicts, "qa", REFUSED, FEWEST - 1))
     verdict = verdicts.was_lost("qa", REFUSED)
     assert verdict.blamed == (("qa", "rephrase/bad_request"),) and "no such field" in verdict.message
+    assert verdicts.was_lost("qa", REFUSED) == verdict  # what is lost meanwhile says nothing else
 
 
 def test_the_requests_of_all_styles_count_together_while_none_of_any_is_answered():
@@ -84,7 +86,7 @@ def test_an_answer_that_never_came_is_one_reason_in_whatever_ways_it_shows(signs
 
 def test_what_was_kept_before_counts_as_good():
     verdicts = judge()
-    verdicts.resume({"qa": 5000, "original": 70}, known_bad=0)
+    verdicts.resume({"qa": 5000, "original": 70}, known_bad=0, beside=ORIGINAL)
     assert not any(lost(verdicts, "qa", REFUSED, FEWEST_RESUMED - 1)) and verdicts.became("qa", [REFUSED] * 900) is None
     assert lost(verdicts, "qa", REFUSED, 1)[0].blamed == (("qa", "rephrase/bad_request"),)
     assert verdicts.became("easy", [REFUSED] * FEWEST)
@@ -92,14 +94,14 @@ def test_what_was_kept_before_counts_as_good():
 
 def test_a_little_that_was_kept_before_counts_for_no_more_than_that():
     verdicts = judge()
-    verdicts.resume({"qa": 1}, known_bad=0)
+    verdicts.resume({"qa": 1}, known_bad=0, beside=ORIGINAL)
     assert verdicts.became("qa", [REFUSED] * (FEWEST - 2)) is None and verdicts.became("qa", [REFUSED])
 
 
 def test_an_engine_that_answers_nobody_any_more_stops_a_resumed_run_but_not_what_is_known_to_be_bad():
     for known_bad in (0, 1000):
         verdicts = judge()
-        verdicts.resume({"qa": 10**6}, known_bad)
+        verdicts.resume({"qa": 10**6}, known_bad, beside=ORIGINAL)
         answered = lost(verdicts, "qa", Fate("rephrase/no_room"), FEWEST_RESUMED + known_bad)
         assert not any(answered[:-1]) and answered[-1].blamed == (("qa", "rephrase/no_room"),)
     verdicts.was_answered("qa")
@@ -108,7 +110,7 @@ def test_an_engine_that_answers_nobody_any_more_stops_a_resumed_run_but_not_what
 
 def test_real_text_that_was_kept_before_clears_no_engine():
     verdicts = judge()
-    verdicts.resume({"original": 5000}, known_bad=0)
+    verdicts.resume({"original": 5000}, known_bad=0, beside=ORIGINAL)
     assert lost(verdicts, "qa", REFUSED, FEWEST)[-1]
 
 

@@ -103,6 +103,7 @@ def test_records_that_raise_or_hang_leave_and_the_others_of_their_piece_are_read
     )
 
 
+@pytest.mark.long
 def test_documents_that_cannot_be_cut_leave_as_documents(report, tmp_path):
     rows = read(report, tmp_path, ["one", "<<die>>", "<<raise>>"], PoisonedFanOut({"qa": 0}, False))
     assert living(rows) == {"d0"}
@@ -146,6 +147,7 @@ def test_a_stage_that_raises_on_every_row_is_to_blame_itself():
         bisect(TableWork("clean", build), rows[:3])
 
 
+@pytest.mark.long
 def test_a_rewrite_that_kills_the_process_leaves_and_its_order_goes_on(report):
     texts = ["one", "<<die>>", "two", "three"]
     rows = refined(
@@ -260,7 +262,9 @@ def test_no_more_is_under_way_or_answered_than_may_be_uncommitted(report, tmp_pa
     assert settled == 12
 
 
-@pytest.mark.parametrize("fatal", [None, 9], ids=["quiet", "with deaths in its middle"])
+@pytest.mark.parametrize(
+    "fatal", [None, pytest.param(9, marks=pytest.mark.long)], ids=["quiet", "with deaths in its middle"]
+)
 def test_a_chain_that_is_longer_than_what_may_be_uncommitted_goes_on_as_its_stretches_are_committed(
     report, tmp_path, fatal
 ):
